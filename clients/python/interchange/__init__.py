@@ -1,0 +1,1 @@
+"""Generated from registry/proto by `make protos`; never edited."""

@@ -1,0 +1,39 @@
+"""What a decision needs to know beyond the call itself. Plain data, gathered by `gateway.facts` before anything is
+decided, so that `policies.decide` stays pure: no look-ups, no clock."""
+
+from dataclasses import dataclass
+
+from registry.catalog import AgentEntry, Catalog, SkillEntry
+from registry.model import Classification, Fault, JsonObject, Principal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One link of the chain as the directory knows it today. Groups are names; they may be nested in the directory."""
+
+    principal: Principal
+    groups: frozenset[str] = frozenset()
+    clearance: Classification = Classification.INTERNAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Everything known when a call is decided.
+
+    `standings` has one item for each link of the call's chain, in its order. `skill` and `agent` are the target as
+    the catalog has it, None when it does not exist or the target is of another kind. `arguments` are the caller's
+    with bound parameters filled in; `faults` what is wrong with the caller's; `unbound` names bound parameters the
+    chain cannot fill. `hour` is 0-23 UTC.
+    """
+
+    catalog: Catalog
+    standings: tuple[Standing, ...]
+    skill: SkillEntry | None = None
+    agent: AgentEntry | None = None
+    arguments: JsonObject
+    faults: tuple[Fault, ...] = ()
+    unbound: tuple[str, ...] = ()
+    tainted: bool = False
+    approved_by: Principal | None = None
+    environment: str = "production"
+    hour: int = 0

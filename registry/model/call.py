@@ -1,0 +1,147 @@
+"""A call: one request in our own words, and what comes of it.
+
+Whatever protocol a request arrived by, a face turns it into a `Call`, `gateway.corridor` decides it and has it
+delivered, and the face turns the `Result` back. No wire version, header or SDK type is known here.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from registry.model.ids import CallId
+from registry.model.json import JsonObject, JsonValue
+from registry.model.message import Part
+from registry.model.principal import Chain
+
+
+class Action(StrEnum):
+    """What is asked of a target; the names are those of the actions in policies."""
+
+    LIST = "list"
+    INVOKE = "invoke"
+    MESSAGE = "message"
+    PUBLISH = "publish"
+    PIN = "pin"
+
+
+class TargetKind(StrEnum):
+    """Values are the names of the entity types in policies, in lower case."""
+
+    SKILL = "skill"
+    AGENT = "agent"
+    CATALOG = "catalog"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a call is about, by the name the caller used. It may not exist; `facts` finds out."""
+
+    kind: TargetKind
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}"
+
+
+CATALOG = Target(TargetKind.CATALOG, "catalog")
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """An instant on this process's monotonic clock, in seconds."""
+
+    at: float
+
+    @classmethod
+    def after(cls, seconds: float) -> "Deadline":
+        return cls(time.monotonic() + seconds)
+
+    def remaining(self) -> float:
+        """Seconds left; negative once it has passed."""
+        return self.at - time.monotonic()
+
+    def sooner(self, seconds: float) -> "Deadline":
+        """The earlier of this deadline and one that many seconds from now."""
+        return Deadline(min(self.at, time.monotonic() + seconds))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientOffer:
+    """What the caller's software can do for us while the call runs, as far as a far side may depend on it.
+
+    `elicitation`, `sampling` and `roots` say which questions the client can answer; `answers` are its answers to the
+    questions of an earlier round (key to value), `request_state` the state that came with them.
+    """
+
+    elicitation: bool = False
+    sampling: bool = False
+    roots: bool = False
+    answers: JsonObject = field(default_factory=dict[str, JsonValue])
+    request_state: bytes = b""
+
+
+NOTHING_OFFERED = ClientOffer()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request in our own words, whichever face it came through.
+
+    `content` is what the action needs: the arguments of a skill, the fields of a registry request. `scopes` are those
+    of the token that came with the call. `door` names the face, for the audit.
+    """
+
+    id: CallId
+    chain: Chain
+    action: Action
+    target: Target
+    content: JsonObject
+    deadline: Deadline
+    scopes: frozenset[str] = frozenset()
+    door: str = ""
+    offer: ClientOffer = NOTHING_OFFERED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputRequest:
+    """Something the far side wants from the client before it goes on (`interchange.v1.InputRequest`).
+
+    `kind` is `elicitation`, `sampling` or `roots`; `body` the question (`text`, `schema`), the sampling request, or {}.
+    """
+
+    key: str
+    kind: str
+    body: JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """The end of a call.
+
+    `structured` fits the skill's output schema and `text` is the same as JSON, written once; a far side that speaks
+    for itself sets `parts`. `is_error` marks an error the caller, a model, can read and mend.
+    """
+
+    structured: JsonValue = None
+    text: str = ""
+    parts: tuple[Part, ...] = ()
+    is_error: bool = False
+    input_requests: tuple[InputRequest, ...] = ()
+    request_state: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Something emitted before the end. `total` is None where nobody knows."""
+
+    progress: float
+    total: float | None = None
+    text: str = ""
+
+
+Emit = Callable[[Progress], Awaitable[None]]
+
+
+async def nowhere(_: Progress) -> None:
+    """An `Emit` for callers that do not listen."""

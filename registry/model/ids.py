@@ -1,0 +1,40 @@
+"""Names and ids, typed, so that one is never passed where another is meant.
+
+An id made here is a UUID of version 7 (RFC 9562): sortable by the time it was made.
+"""
+
+import os
+import time
+import uuid
+from typing import NewType
+
+AgentName = NewType("AgentName", str)
+"""`[a-z0-9_]{1,40}`, unique in a catalog."""
+
+SkillId = NewType("SkillId", str)
+"""`agent.skill`, for example `candidates.search`."""
+
+ToolName = NewType("ToolName", str)
+"""How MCP clients see a skill: `[A-Za-z0-9_-]{1,64}`, for example `candidates_search`."""
+
+Domain = NewType("Domain", str)
+"""The organisational boundary that owns a skill, an agent or a person."""
+
+Pin = NewType("Pin", str)
+"""`sha256:` and the hex digest of all that clients see and policies read of a revision."""
+
+Digest = NewType("Digest", str)
+"""`sha256:` and the hex digest of some bytes."""
+
+CallId = NewType("CallId", str)
+
+
+def new_call_id() -> CallId:
+    """Return a fresh UUIDv7, unique without coordination."""
+    return CallId(str(_uuid7(time.time_ns() // 1_000_000, os.urandom(10))))
+
+
+def _uuid7(milliseconds: int, randomness: bytes) -> uuid.UUID:
+    value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | int.from_bytes(randomness)
+    value &= ~(0xF << 76) & ~(0x3 << 62)
+    return uuid.UUID(int=value | 0x7 << 76 | 0x2 << 62)
