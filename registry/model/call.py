@@ -89,7 +89,8 @@ class Call:
     """One request in our own words, whichever face it came through.
 
     `content` is what the action needs: the arguments of a skill, the fields of a registry request. `scopes` are those
-    of the token that came with the call. `door` names the face, for the audit.
+    of the token that came with the call and `groups` what its issuer says the caller is in, beside the directory.
+    `door` names the face, for the audit.
     """
 
     id: CallId
@@ -99,6 +100,7 @@ class Call:
     content: JsonObject
     deadline: Deadline
     scopes: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
     door: str = ""
     offer: ClientOffer = NOTHING_OFFERED
 

@@ -1,0 +1,54 @@
+"""The corridor: the one path every call walks, whichever face it came through.
+
+Facts, decision, record, obligations, delivery: always in this order, and there is no way around it. There is no list of
+middleware on purpose: in a security gateway the sequence is the product. Above are the faces, which make calls and write
+results; below are the rooms, which know nothing of each other.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from gateway.facts import FactFinder
+from gateway.limits import PrincipalLimits
+from gateway.live import Live
+from gateway.obligations import finish, fulfil
+from policies.audit.log import AuditLog
+from policies.facts import Facts
+from registry.model import Call, Emit, Result, TargetKind
+
+FarSide = Callable[[Call, Facts, Emit], Awaitable[Result]]
+"""Whatever answers the calls about one kind of target."""
+
+
+class Corridor:
+    """Decides a call, records it, has it delivered and returns what came of it."""
+
+    def __init__(
+        self,
+        *,
+        live: Live,
+        facts: FactFinder,
+        audit: AuditLog,
+        limits: PrincipalLimits,
+        far_sides: Mapping[TargetKind, FarSide],
+    ) -> None:
+        self._live = live
+        self._facts = facts
+        self._audit = audit
+        self._limits = limits
+        self._far_sides = far_sides
+
+    async def handle(self, call: Call, emit: Emit) -> Result:
+        """Carry one call from its face to its far side and back.
+
+        Raises:
+            InterchangeError: whatever kept the call from succeeding; its message may be shown to the caller.
+        """
+        with self._limits.call(call.chain.caller):
+            now = self._live.current()
+            facts = self._facts.about(call, now.catalog)
+            decision = now.judge.decide(call, facts)
+            async with self._audit.recording(call, decision) as entry:
+                fulfil(decision, call)
+                result = await self._far_sides[call.target.kind](call, facts, emit)
+                entry.finished(result)
+                return finish(decision, result)

@@ -1,0 +1,82 @@
+"""What a decision needs to know beyond the call: the directory's view of every link, the target as registered, the
+arguments with bound parameters filled in, and what is wrong with them.
+
+Gathered before anything is decided, without waiting for anybody, so that the catalog a call is judged by is the one it
+runs with.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+from policies.facts import Facts, Standing
+from policies.identity.directory import Directory
+from registry.catalog import Catalog, SkillEntry
+from registry.checks import InputChecks
+from registry.model import Bound, Call, Chain, Fault, JsonObject, PrincipalKind, TargetKind
+
+NO_ARGUMENTS: JsonObject = MappingProxyType({})
+
+
+class FactFinder:
+    """Finds out, for one call at a time."""
+
+    def __init__(
+        self,
+        *,
+        directory: Directory,
+        environment: str,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._directory = directory
+        self._environment = environment
+        self._clock = clock
+        self._checks = InputChecks()
+
+    def about(self, call: Call, catalog: Catalog) -> Facts:
+        """Everything the judge needs to decide this call against this catalog."""
+        skill = catalog.skill(call.target.name) if call.target.kind is TargetKind.SKILL else None
+        agent = catalog.agent(call.target.name) if call.target.kind is TargetKind.AGENT else None
+        bound, unbound = _bound(call.chain, skill) if skill else (NO_ARGUMENTS, ())
+        return Facts(
+            catalog=catalog,
+            standings=self.standings(call),
+            skill=skill,
+            agent=agent,
+            arguments={**call.content, **bound} if bound else call.content,
+            faults=self._faults(skill, call.content),
+            unbound=unbound,
+            environment=self._environment,
+            hour=self._clock().hour,
+        )
+
+    def standings(self, call: Call) -> tuple[Standing, ...]:
+        """How the directory sees each link today; the groups a token names count for its bearer, the last link."""
+        *earlier, caller = call.chain
+        return (
+            *(self._directory.standing(principal) for principal in earlier),
+            self._directory.standing(caller, call.groups),
+        )
+
+    def _faults(self, skill: SkillEntry | None, arguments: JsonObject) -> tuple[Fault, ...]:
+        return self._checks.faults(skill, arguments) if skill else ()
+
+
+def _bound(chain: Chain, entry: SkillEntry) -> tuple[Mapping[str, str], tuple[str, ...]]:
+    """The bound parameters of a skill: those the chain fills, and the names of those it cannot."""
+    wanted = {param.name: _filling(param.bound, chain) for param in entry.skill.params if param.bound is not None}
+    filled = {name: value for name, value in wanted.items() if value}
+    return filled, tuple(name for name in wanted if name not in filled)
+
+
+def _filling(bound: Bound, chain: Chain) -> str:
+    """What a bound parameter becomes; empty where the chain has no such thing."""
+    match bound:
+        case Bound.SUBJECT:
+            return chain.person.name if chain.person else ""
+        case Bound.DOMAIN:
+            return chain.links[0].domain
+        case Bound.AGENT:
+            return chain.caller.name if chain.caller.kind is PrincipalKind.AGENT else ""
+        case Bound.CONVERSATION:
+            return ""

@@ -1,0 +1,208 @@
+"""Between MCP's words and ours: requests in, results and errors out. The one place that knows revisions of MCP.
+
+Inside there is one shape of call and result; what an older revision cannot express is said in text.
+"""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import mcp.types as t
+import orjson
+from mcp.server.context import ServerRequestContext
+from mcp.shared.exceptions import MCPError
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from policies.identity.tokens import Verified
+from registry.model import (
+    Action,
+    BadRequest,
+    Call,
+    ClientOffer,
+    Deadline,
+    FarSideError,
+    FarSideFault,
+    InputRequest,
+    InterchangeError,
+    JsonObject,
+    Part,
+    Result,
+    Target,
+    Unknown,
+    alone,
+    new_call_id,
+)
+
+Context = ServerRequestContext[Any, Any]
+VERIFIED = "interchange.verified"
+
+PROTOCOL_ERRORS: Mapping[str, int] = {
+    "unknown": t.INVALID_PARAMS,
+    "bad_request": t.INVALID_PARAMS,
+    "audit_unavailable": t.INTERNAL_ERROR,
+    "internal": t.INTERNAL_ERROR,
+}
+"""Errors that are the protocol's business. All others are tool results that a model can read and act on (SEP-1303)."""
+
+
+def verified_caller(context: Context) -> Verified:
+    """Who sent this request, as the door verified it.
+
+    Raises:
+        MCPError: the request did not come through the door; this is a wiring fault and fails closed.
+    """
+    verified = context.request.scope.get(VERIFIED) if context.request is not None else None
+    if not isinstance(verified, Verified):
+        raise MCPError(t.INTERNAL_ERROR, "The caller is not verified.")
+    return verified
+
+
+def read_call(
+    context: Context, *, action: Action, target: Target, content: JsonObject, seconds: float, offer: ClientOffer
+) -> Call:
+    """A request as a call of whoever presented the token."""
+    verified = verified_caller(context)
+    return Call(
+        id=new_call_id(),
+        chain=alone(verified.principal),
+        action=action,
+        target=target,
+        content=content,
+        deadline=Deadline.after(seconds),
+        scopes=verified.scopes,
+        groups=verified.groups,
+        door="mcp",
+        offer=offer,
+    )
+
+
+def read_offer(context: Context, params: t.CallToolRequestParams) -> ClientOffer:
+    """What the client says it can do, and its answers to an earlier round.
+
+    Older revisions are offered nothing: their questions would need a request back to the client.
+    """
+    offered = context.session.client_capabilities
+    if offered is None or context.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+        return ClientOffer()
+    answers = params.input_responses or {}
+    return ClientOffer(
+        elicitation=offered.elicitation is not None,
+        sampling=offered.sampling is not None,
+        roots=offered.roots is not None,
+        answers={key: answer.model_dump(by_alias=True, mode="json") for key, answer in answers.items()},
+        request_state=_read_state(params.request_state),
+    )
+
+
+def write_result(result: Result, *, offer: ClientOffer, version: str) -> dict[str, Any]:
+    """A result as a `CallToolResult`, or as an `InputRequiredResult` where the far side asks the client first.
+
+    Raises:
+        MCPError: the far side needs a capability this client does not offer (-32021).
+    """
+    if result.input_requests:
+        return _write_questions(result, offer, version)
+    content = [write_part(part) for part in result.parts]
+    if not content and result.text:
+        content = [{"type": "text", "text": result.text}]
+    answer: dict[str, Any] = {"content": content, "isError": result.is_error}
+    if isinstance(result.structured, Mapping) or (
+        result.structured is not None and version in MODERN_PROTOCOL_VERSIONS
+    ):
+        answer["structuredContent"] = result.structured
+    return answer
+
+
+def write_part(part: Part) -> dict[str, Any]:
+    """A part as a content block: text, image, audio, embedded resource, or resource link."""
+    uri = part.metadata.get("uri")
+    if isinstance(uri, str) and uri and part.url is None:
+        return {"type": "resource", "resource": _write_resource(part, uri)}
+    if part.url is not None:
+        link = {"type": "resource_link", "uri": part.url, "name": part.filename or part.url}
+        return {**link, "mimeType": part.media_type} if part.media_type else link
+    if part.raw is not None:
+        return _write_raw(part, part.raw)
+    if part.text is not None:
+        return {"type": "text", "text": part.text}
+    return {"type": "text", "text": orjson.dumps(part.data).decode()}
+
+
+def _write_resource(part: Part, uri: str) -> dict[str, Any]:
+    resource: dict[str, Any] = {"uri": uri}
+    if part.media_type:
+        resource["mimeType"] = part.media_type
+    if part.raw is not None:
+        return {**resource, "blob": base64.b64encode(part.raw).decode()}
+    return {**resource, "text": part.text if part.text is not None else orjson.dumps(part.data).decode()}
+
+
+def _write_raw(part: Part, raw: bytes) -> dict[str, Any]:
+    """Bytes as the block their media type has; bytes of any other type become an embedded resource."""
+    data = base64.b64encode(raw).decode()
+    family = part.media_type.partition("/")[0]
+    if family in {"image", "audio"}:
+        return {"type": family, "data": data, "mimeType": part.media_type}
+    uri = f"interchange:part/{part.filename or 'data'}"
+    return {"type": "resource", "resource": {"uri": uri, "mimeType": part.media_type, "blob": data}}
+
+
+def write_error(error: InterchangeError) -> dict[str, Any]:
+    """An error as a tool result that a model can read.
+
+    Raises:
+        MCPError: the error is the protocol's business (an unknown tool), or says nothing a caller may know.
+    """
+    if isinstance(error, FarSideError) and error.fault is FarSideFault.BROKEN:
+        raise MCPError(t.INTERNAL_ERROR, error.message)
+    if error.code in PROTOCOL_ERRORS:
+        raise MCPError(PROTOCOL_ERRORS[error.code], error.message)
+    answer: dict[str, Any] = {"content": [{"type": "text", "text": error.message}], "isError": True}
+    meta: dict[str, Any] = {"interchange/error": error.code}
+    if isinstance(error, FarSideError):
+        meta["interchange/retryable"] = error.retryable
+        if error.retry_after is not None:
+            meta["interchange/retryAfter"] = error.retry_after
+    return {**answer, "_meta": meta}
+
+
+def write_unknown_tool(error: Unknown | BadRequest, name: str) -> MCPError:
+    """The one answer for a tool that does not exist and for one that this caller may not know of."""
+    message = f"Unknown tool: {name}" if isinstance(error, Unknown) else error.message
+    return MCPError(t.INVALID_PARAMS, message)
+
+
+def _write_questions(result: Result, offer: ClientOffer, version: str) -> dict[str, Any]:
+    kinds = {request.kind for request in result.input_requests}
+    missing = {kind: {} for kind in sorted(kinds) if not getattr(offer, kind, False)}
+    if version not in MODERN_PROTOCOL_VERSIONS:
+        text = "This tool needs to ask the client first, which this revision of MCP cannot do here: use 2026-07-28."
+        return {"content": [{"type": "text", "text": text}], "isError": True}
+    if missing:
+        raise MCPError(
+            t.MISSING_REQUIRED_CLIENT_CAPABILITY,
+            f"This tool needs client capabilities that were not declared: {', '.join(missing)}",
+            {"requiredCapabilities": missing},
+        )
+    answer: dict[str, Any] = {
+        "resultType": "input_required",
+        "inputRequests": {request.key: _write_question(request) for request in result.input_requests},
+    }
+    if result.request_state:
+        answer["requestState"] = base64.b64encode(result.request_state).decode()
+    return answer
+
+
+def _write_question(request: InputRequest) -> dict[str, Any]:
+    if request.kind == "roots":
+        return {"method": "roots/list", "params": {}}
+    if request.kind == "sampling":
+        return {"method": "sampling/createMessage", "params": dict(request.body)}
+    schema = request.body.get("schema") or {"type": "object", "properties": {}}
+    params = {"mode": "form", "message": request.body.get("text", ""), "requestedSchema": schema}
+    return {"method": "elicitation/create", "params": params}
+
+
+def _read_state(state: str | None) -> bytes:
+    """What the boundary unsealed: the bytes the far side gave, or none."""
+    return base64.b64decode(state) if state else b""
