@@ -1,0 +1,48 @@
+# Two commands do everything on a machine with Python 3.11 or later, git and make: `make demo` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: setup demo test check fix protos conform bench clean
+
+setup: .venv/runtime
+
+demo: .venv/runtime
+	@$(BIN)/interchange demo $(ARGS)
+
+test: .venv/dev check
+	$(BIN)/pytest $(ARGS)
+
+check: .venv/dev
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/basedpyright --warnings
+	$(BIN)/lint-imports
+
+fix: .venv/dev
+	$(BIN)/ruff check --quiet --fix .
+	$(BIN)/ruff format --quiet .
+
+protos: .venv/dev
+	$(BIN)/python -m registry.protoc.generate
+
+conform: .venv/dev
+	$(BIN)/python examples/conformance/run.py
+
+bench: .venv/dev
+	$(BIN)/python -m bench
+
+clean:
+	rm -rf .venv state results
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv .venv
+
+.venv/runtime: .venv/bin/python pyproject.toml clients/python/pyproject.toml constraints.txt
+	$(PIP) --editable clients/python --editable .
+	@touch $@
+
+.venv/dev: .venv/runtime
+	$(PIP) --editable '.[dev]'
+	@touch $@
