@@ -1,8 +1,8 @@
 """The corridor: the one path every call walks, whichever face it came through.
 
-Facts, decision, record, obligations, delivery: always in this order, and there is no way around it. There is no list of
-middleware on purpose: in a security gateway the sequence is the product. Above are the faces, which make calls and write
-results; below are the rooms, which know nothing of each other.
+Facts, decision, record, obligations, delivery: always in this order, and there is no way around it. There is no list
+of middleware on purpose: in a security gateway the sequence is the product. Above are the faces, which make calls and
+write results; below are the rooms, which know nothing of each other.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

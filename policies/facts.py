@@ -34,6 +34,6 @@ class Facts:
     faults: tuple[Fault, ...] = ()
     unbound: tuple[str, ...] = ()
     tainted: bool = False
-    approved_by: Principal | None = None
+    approved_by: Standing | None = None
     environment: str = "production"
     hour: int = 0

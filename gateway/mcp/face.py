@@ -5,7 +5,7 @@ Arguments are checked in the corridor (the SDK advertises schemas and checks not
 """
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any, cast
@@ -21,6 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.challenge import challenge
 from gateway.config import Limits, McpRules
+from gateway.corridor import Corridor
 from gateway.live import Live
 from gateway.mcp.subscriptions import Subscriptions
 from gateway.mcp.tools import ToolShelf, read_cursor, write_cursor
@@ -33,14 +34,14 @@ from gateway.mcp.translate import (
     write_result,
     write_unknown_tool,
 )
+from gateway.principal import VERIFIED
+from policies.identity.directory import Directory
 from policies.identity.tokens import Verified
 from registry.model import (
     CATALOG,
     NOTHING_OFFERED,
     Action,
     BadRequest,
-    Call,
-    Emit,
     InterchangeError,
     JsonObject,
     NeedsScope,
@@ -55,9 +56,6 @@ from registry.model import (
 
 logger = logging.getLogger(__name__)
 
-Handle = Callable[[Call, Emit], Awaitable[Result]]
-Sees = Callable[[Verified, SkillId], bool]
-
 INSTRUCTIONS = (
     "Tools are skills of a company's services. You see those you may use; what you may not use does not exist."
 )
@@ -70,18 +68,18 @@ class McpFace:
     def __init__(
         self,
         *,
-        handle: Handle,
+        corridor: Corridor,
         live: Live,
-        sees: Sees,
+        directory: Directory,
         subscriptions: Subscriptions,
         rules: McpRules,
         limits: Limits,
         version: str,
         state_key: bytes,
     ) -> None:
-        self._handle = handle
+        self._handle = corridor.handle
         self._live = live
-        self._sees = sees
+        self._directory = directory
         self._rules = rules
         self._limits = limits
         self._subscriptions = subscriptions
@@ -114,7 +112,7 @@ class McpFace:
         return server
 
     @asynccontextmanager
-    async def run(self) -> AsyncIterator[None]:
+    async def run(self) -> AsyncGenerator[None]:
         """Hold the tasks of sessions and streams."""
         async with self._sessions.run():
             yield
@@ -124,7 +122,7 @@ class McpFace:
         self._subscriptions.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        token = _caller.set(scope.get("interchange.verified"))
+        token = _caller.set(scope.get(VERIFIED))
         try:
             await self._sessions.handle_request(scope, receive, send)
         finally:
@@ -145,6 +143,11 @@ class McpFace:
             return None
         caller = _caller.get()
         return entry.skill.input_schema if caller is not None and self._sees(caller, entry.skill.id) else None
+
+    def _sees(self, caller: Verified, skill: SkillId) -> bool:
+        now = self._live.current()
+        standing = self._directory.standing(caller.principal, caller.groups)
+        return skill in now.judge.listed((standing,), now.catalog, caller.scopes)
 
     async def _list_tools(self, context: Context, params: t.PaginatedRequestParams | None) -> dict[str, Any]:
         catalog = self._live.current().catalog

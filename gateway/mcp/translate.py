@@ -13,6 +13,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
+from gateway.principal import VERIFIED
 from policies.identity.tokens import Verified
 from registry.model import (
     Action,
@@ -34,7 +35,6 @@ from registry.model import (
 )
 
 Context = ServerRequestContext[Any, Any]
-VERIFIED = "interchange.verified"
 
 PROTOCOL_ERRORS: Mapping[str, int] = {
     "unknown": t.INVALID_PARAMS,
@@ -174,7 +174,7 @@ def write_unknown_tool(error: Unknown | BadRequest, name: str) -> MCPError:
 
 def _write_questions(result: Result, offer: ClientOffer, version: str) -> dict[str, Any]:
     kinds = {request.kind for request in result.input_requests}
-    missing = {kind: {} for kind in sorted(kinds) if not getattr(offer, kind, False)}
+    missing: dict[str, dict[str, object]] = {kind: {} for kind in sorted(kinds) if not getattr(offer, kind, False)}
     if version not in MODERN_PROTOCOL_VERSIONS:
         text = "This tool needs to ask the client first, which this revision of MCP cannot do here: use 2026-07-28."
         return {"content": [{"type": "text", "text": text}], "isError": True}

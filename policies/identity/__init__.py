@@ -1,1 +1,1 @@
-"""Who asks: bearer tokens in, internal tokens out, the directory, and an issuer for development."""
+"""Who asks: verified tokens, the directory, the gateway's own signatures, and an issuer for development."""

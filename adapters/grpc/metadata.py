@@ -1,0 +1,64 @@
+"""What the far side is told beside the message: who asks, which call this is, and the trace it belongs to.
+
+    authorization          Bearer <internal token>; its audience is `grpc://<agent name>`, whatever the target
+    ix-call                the call's id, the same in the audit log
+    ix-delivery            what to deduplicate by: the same in every attempt (the call's id, where no log is involved)
+    ix-attempt             1, 2, …
+    ix-fence               0 where no log is involved
+    traceparent, …         as the configured propagators write them
+    ix-answers-bin         JSON: the client's answers to an earlier round's input requests, by key
+    ix-request-state-bin   the `request_state` that came with those requests
+
+Internal tokens on plain-text channels are by design: those are for loopback and meshes that encrypt.
+"""
+
+from typing import Final
+
+import orjson
+from grpc.aio import Metadata
+from opentelemetry import propagate
+from opentelemetry.context import Context
+
+from registry.model import AgentName, Call, ClientOffer, TooLarge
+
+Entries = list[tuple[str, str | bytes]]
+
+TRACE_ENTRY: Final = 1_024
+"""Longest trace entry passed on, in characters; clients choose some of them (baggage)."""
+
+
+def audience(agent: AgentName) -> str:
+    """Whom an internal token for this agent is for."""
+    return f"grpc://{agent}"
+
+
+def write_entries(call: Call, *, token: str, context: Context | None, limit: int) -> Entries:
+    """Everything that is the same in every attempt.
+
+    Raises:
+        TooLarge: the client's answers and their state are over `limit` bytes.
+    """
+    entries: Entries = [("authorization", f"Bearer {token}"), ("ix-call", call.id), ("ix-delivery", call.id)]
+    carrier: dict[str, str] = {}
+    propagate.inject(carrier, context)
+    entries += [(key.lower(), value) for key, value in carrier.items() if _fits(value)]
+    if call.offer.answers or call.offer.request_state:
+        entries += _answers(call.offer, limit)
+    return entries
+
+
+def write_metadata(entries: Entries, *, attempt: int) -> Metadata:
+    """The metadata of one attempt."""
+    return Metadata(*entries, ("ix-attempt", str(attempt)), ("ix-fence", "0"))
+
+
+def _answers(offer: ClientOffer, limit: int) -> Entries:
+    answers = orjson.dumps(offer.answers)
+    size = len(answers) + len(offer.request_state)
+    if size > limit:
+        raise TooLarge(f"The answers and their state are {size} bytes; a service can be sent {limit}.")
+    return [("ix-answers-bin", answers), ("ix-request-state-bin", offer.request_state)]
+
+
+def _fits(value: str) -> bool:
+    return len(value) <= TRACE_ENTRY and value.isascii() and value.isprintable()

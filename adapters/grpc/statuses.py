@@ -1,0 +1,113 @@
+"""What a gRPC status means to the caller: one table, and how much of the service's own words may be shown.
+
+A service's words about the request are for whoever made it. Its words about itself (INTERNAL, UNKNOWN, DATA_LOSS) and
+gRPC's about the network may hold what is nobody's business; they go to the log, under the call's id.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+from grpc import StatusCode
+from grpc.aio import AioRpcError, Metadata
+
+from adapters.grpc.details import Extra, read_extra
+from adapters.grpc.text import clean
+from registry.model import Call, DeadlinePassed, FarSideError, FarSideFault, InterchangeError, Skill, TooLarge
+
+log = logging.getLogger(__name__)
+
+DETAILS = 1_024
+"""Bytes of a service's words that are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """`sentence` follows the skill's id. `shown`: the service's own words may come after."""
+
+    fault: FarSideFault
+    sentence: str
+    shown: bool = True
+    retryable: bool = False
+
+
+_OUR_FAULT = "did not accept the gateway's own credential; that is the gateway's fault, not the caller's"
+_WITHHELD = "failed; the details are in the gateway's log"
+
+MEANINGS: Mapping[StatusCode, Meaning] = {
+    StatusCode.INVALID_ARGUMENT: Meaning(FarSideFault.REJECTED, "rejected the arguments"),
+    StatusCode.OUT_OF_RANGE: Meaning(FarSideFault.REJECTED, "rejected an argument as out of range"),
+    StatusCode.FAILED_PRECONDITION: Meaning(FarSideFault.REJECTED, "cannot do this as things stand"),
+    StatusCode.NOT_FOUND: Meaning(FarSideFault.NOT_FOUND, "did not find it"),
+    StatusCode.ALREADY_EXISTS: Meaning(FarSideFault.CONFLICT, "says that it exists already"),
+    StatusCode.ABORTED: Meaning(FarSideFault.CONFLICT, "gave up because of a conflict", retryable=True),
+    StatusCode.RESOURCE_EXHAUSTED: Meaning(FarSideFault.EXHAUSTED, "has no more to give for now", retryable=True),
+    StatusCode.PERMISSION_DENIED: Meaning(FarSideFault.REFUSED_CALLER, "refused: the service does not permit it"),
+    StatusCode.UNAUTHENTICATED: Meaning(FarSideFault.REFUSED_US, _OUR_FAULT, shown=False),
+    StatusCode.UNAVAILABLE: Meaning(FarSideFault.UNAVAILABLE, "is not available", shown=False, retryable=True),
+    StatusCode.UNIMPLEMENTED: Meaning(
+        FarSideFault.UNSUPPORTED, "is not implemented where it is bound; the binding is out of date", shown=False
+    ),
+    StatusCode.CANCELLED: Meaning(FarSideFault.BROKEN, "was given up by the service", shown=False),
+    StatusCode.INTERNAL: Meaning(FarSideFault.BROKEN, _WITHHELD, shown=False),
+    StatusCode.UNKNOWN: Meaning(FarSideFault.BROKEN, _WITHHELD, shown=False),
+    StatusCode.DATA_LOSS: Meaning(FarSideFault.BROKEN, _WITHHELD, shown=False),
+}
+
+SILENCE = frozenset({StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED})
+"""What a dead or hanging target looks like."""
+
+# gRPC's own words when an answer is over `grpc.max_receive_message_length`, before and after decompression, or when
+# the metadata after it are over `grpc.absolute_max_metadata_size`.
+_TOO_LARGE = (
+    "CLIENT: Received message larger than max",
+    "Decompressed message larger than max",
+    "received metadata size exceeds",
+)
+
+
+class _Error(Protocol):
+    """The part of AioRpcError that its stubs lack."""
+
+    def code(self) -> StatusCode: ...
+    def details(self) -> str | None: ...
+    def trailing_metadata(self) -> Metadata | None: ...
+
+
+def code_of(error: AioRpcError) -> StatusCode:
+    return cast("_Error", error).code()
+
+
+def read_status(error: AioRpcError, *, call: Call, skill: Skill, limit: int) -> InterchangeError:
+    """Say in our own words what a status means. `limit` is the answer's, for the message."""
+    wire = cast("_Error", error)
+    code, details = wire.code(), wire.details() or ""
+    if code is StatusCode.DEADLINE_EXCEEDED:
+        return DeadlinePassed(f"{skill.id} did not answer in time.")
+    if code is StatusCode.RESOURCE_EXHAUSTED and any(words in details for words in _TOO_LARGE):
+        return TooLarge(
+            f"The answer of {skill.id} is over the limit of {limit} bytes, or the metadata with it over theirs."
+        )
+    meaning = MEANINGS[code]
+    if not meaning.shown:
+        _withhold(call, skill, code, details)
+    extra = read_extra(wire.trailing_metadata())
+    return FarSideError(
+        _message(meaning, skill, details, extra),
+        fault=meaning.fault,
+        retryable=meaning.retryable,
+        retry_after=extra.retry_after,
+    )
+
+
+def _message(meaning: Meaning, skill: Skill, details: str, extra: Extra) -> str:
+    words = [clean(word, DETAILS) for word in (details, *extra.violations) if word] if meaning.shown else []
+    doubt = meaning.fault is FarSideFault.UNAVAILABLE and not skill.hints.repeatable
+    end = "; it may have been carried out all the same." if doubt else "."
+    return f"{skill.id} {meaning.sentence}" + (f": {clean('; '.join(words), DETAILS)}" if words else end)
+
+
+def _withhold(call: Call, skill: Skill, code: StatusCode, details: str) -> None:
+    fields = {"call": call.id, "skill": skill.id, "status": code.name, "details": clean(details, 4 * DETAILS)}
+    log.warning("A service failed.", extra=fields)

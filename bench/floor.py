@@ -1,0 +1,41 @@
+"""The floor: the least that a gateway could do. Raw ASGI on uvicorn with uvloop and httptools: a token looked up in a
+dictionary, the body parsed, one gRPC call of ready bytes on a pooled channel, a constant answer. No protocol, no policy,
+no record. Everything is measured as a ratio to this. Run: `python -m bench.floor PORT TARGET METHOD REQUEST_HEX TOKEN`.
+"""
+
+import sys
+from typing import Any
+
+import grpc.aio
+import orjson
+import uvicorn
+
+
+class Floor:
+    def __init__(self, target: str, method: str, request: bytes, token: str) -> None:
+        self.target, self.method, self.request = target, method, request
+        self.tokens = {f"Bearer {token}".encode(): "recruiter"}
+        self.call: Any = None
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        if self.call is None:
+            self.call = grpc.aio.insecure_channel(self.target).unary_unary(self.method)
+        assert self.tokens[dict(scope["headers"])[b"authorization"]]
+        body = orjson.loads((await receive())["body"])
+        answer = await self.call(self.request, timeout=5)
+        out = orjson.dumps({"jsonrpc": "2.0", "id": body["id"], "result": {"bytes": len(answer)}})
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(out)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": out})
+
+
+def main() -> None:
+    port, target, method, request, token = sys.argv[1:6]
+    app = Floor(target, method, bytes.fromhex(request), token)
+    uvicorn.run(app, host="127.0.0.1", port=int(port), loop="uvloop", http="httptools", lifespan="off", log_level="error", access_log=False)  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

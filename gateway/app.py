@@ -1,0 +1,137 @@
+"""The only place where parts are put together. It reads like a table of contents; nothing here decides anything.
+
+`open_gateway` gives the whole gateway without sockets: `gateway.serving` opens its doors, `gateway.offline` uses its
+corridor alone.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from policies.audit.lines import LineLog
+from registry.operations import Registrar
+from starlette.types import ASGIApp
+
+from adapters.grpc.adapter import GrpcAdapter
+from adapters.grpc.channels import Channels
+from adapters.grpc.limits import Limits as GrpcLimits
+from gateway.config import Config
+from gateway.corridor import Corridor
+from gateway.facts import FactFinder
+from gateway.far_sides import CatalogDesk, Skills
+from gateway.limits import PrincipalLimits
+from gateway.live import Live
+from gateway.mcp.face import McpFace
+from gateway.mcp.subscriptions import Subscriptions
+from gateway.publishing import Judges, Publishing
+from gateway.state import secret
+from gateway.telemetry.setup import telemetry
+from gateway.web import web_application
+from policies.identity.dev_issuer.issuer import DevIssuer
+from policies.identity.directory import Directory, load_directory
+from policies.identity.fetch import Fetcher
+from policies.identity.internal import InternalIssuer
+from policies.identity.keys import load_signing_key
+from policies.identity.keysets import RemoteKeys
+from policies.identity.tokens import InboundIssuer, TokenVerifier, Verified
+from policies.identity.urls import loopback_origins
+from policies.load import load_policies
+from registry.model import BindingKind, TargetKind
+from registry.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """An open gateway: its one way in for calls, its HTTP application, and what its doors need."""
+
+    corridor: Corridor
+    asgi: ASGIApp
+    verify: Callable[[str], Awaitable[Verified]]
+    issuer: str
+    dev_issuer: DevIssuer | None
+    drain: Callable[[], None]
+
+
+@asynccontextmanager
+async def open_gateway(config: Config) -> AsyncGenerator[Gateway]:
+    """Put the parts together and keep them open. `config.public_url` must be set and the state folder held.
+
+    Raises:
+        InterchangeError: the configuration, the directory, a policy or the state is not right; nothing was opened.
+    """
+    async with AsyncExitStack() as opened:
+        opened.enter_context(telemetry(config.telemetry))
+
+        # What is registered, and the policies that judge it: in force together.
+        store = Store.open(f"sqlite:///{config.state / 'catalog.db'}")
+        opened.callback(store.close)
+        judges = Judges(load_policies(config.policies))
+        live = Live(judges.in_force(store.catalog()))
+        registrar = Registrar(store, allowed_targets=config.registry.allowed_targets, vet=judges.vet)
+        publishing = Publishing(store=store, registrar=registrar, judges=judges, live=live)
+
+        # Who asks, and as whom we ask far sides.
+        directory = load_directory(config.directory)
+        dev_issuer, inbound = _issuers(config, directory)
+        verifier = TokenVerifier([inbound], directory=directory, own_issuer=config.public_url)
+        internal = InternalIssuer(issuer=config.public_url, key=load_signing_key(config.state / "keys", "gateway"))
+
+        # The corridor, from the facts to the far sides.
+        channels = Channels(
+            limits=GrpcLimits(answer=config.limits.result_bytes, in_hand=config.limits.calls_per_target)
+        )
+        opened.push_async_callback(channels.close)
+        audit = LineLog.open(config.state / "audit", fail_closed_reads=config.audit.fail_closed_reads)
+        opened.push_async_callback(audit.close)
+        limits = PrincipalLimits(
+            calls=config.limits.calls_per_principal, subscriptions=config.limits.subscriptions_per_principal
+        )
+        corridor = Corridor(
+            live=live,
+            facts=FactFinder(directory=directory, environment=config.environment),
+            audit=audit,
+            limits=limits,
+            far_sides={
+                TargetKind.SKILL: Skills({BindingKind.GRPC: GrpcAdapter(channels, internal.token_for)}).answer,
+                TargetKind.CATALOG: CatalogDesk(live=live, publishing=publishing).answer,
+            },
+        )
+
+        # The faces.
+        mcp = McpFace(
+            corridor=corridor,
+            live=live,
+            directory=directory,
+            subscriptions=Subscriptions(handle=corridor.handle, limits=limits),
+            rules=config.mcp,
+            limits=config.limits,
+            version=version("interchange"),
+            state_key=secret(config.state, "request-state"),
+        )
+        await opened.enter_async_context(mcp.run())
+        yield Gateway(
+            corridor=corridor,
+            asgi=web_application(config, mcp=mcp, verifier=verifier, internal=internal, dev_issuer=dev_issuer),
+            verify=verifier.verify,
+            issuer=inbound.issuer,
+            dev_issuer=dev_issuer,
+            drain=mcp.drain,
+        )
+
+
+def _issuers(config: Config, directory: Directory) -> tuple[DevIssuer | None, InboundIssuer]:
+    """Whose tokens are accepted: the embedded development issuer's, or those of the provider that is configured."""
+    if config.auth.embedded:
+        fetcher = Fetcher()
+        issuer = DevIssuer.open(public_url=config.public_url, directory=directory, state=config.state, fetcher=fetcher)
+        return issuer, issuer.inbound()
+    fetcher = Fetcher(unscreened=loopback_origins([config.auth.issuer]))
+    inbound = InboundIssuer(
+        issuer=config.auth.issuer,
+        audiences=(config.auth.audience or config.public_url,),
+        keys=RemoteKeys(config.auth.issuer, fetcher),
+        groups_claim=config.auth.groups_claim,
+        scope_claims=(config.auth.scope_claim, "scp"),
+    )
+    return None, inbound

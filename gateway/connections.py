@@ -1,0 +1,229 @@
+"""Connections that dawdle: deadlines and bounds below the first request, where ASGI cannot see.
+
+uvicorn parses with httptools and waits for ever: for the head of a request, for a body nobody reads any more, for a
+client that does not take its answer. `Connections` makes the protocol objects of one server and ends those that keep it
+waiting. A request whose bytes come in one piece, as nearly all do, starts no timer.
+"""
+
+import asyncio
+import re
+import resource
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from gateway.config import Limits
+
+_GRACE = 5.0  # the guard answers a late body with 408; this is for bodies that nobody reads
+_UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*(?=\r\n)", re.IGNORECASE)
+_RESERVED_FILES = 256  # for far sides, the state folder and the audit, whatever clients do
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionLimits:
+    """What one connection may take. Times in seconds, sizes in bytes.
+
+    A head must be complete within `head_seconds` and a body within `body_seconds`; a client that takes nothing of its
+    answer for `stall_seconds` is cut off. Of more than `connections`, or of what open files allow, the one that has
+    idled longest goes.
+    """
+
+    head_seconds: float = 10.0
+    body_seconds: float = 15.0
+    stall_seconds: float = 30.0
+    head_bytes: int = 64 * 1024
+    connections: int = 4096
+
+
+def http_protocol(limits: Limits) -> type[asyncio.Protocol]:
+    """What `uvicorn.Config(http=…)` takes: calls are enough for it, though its type says a class."""
+    rules = ConnectionLimits(head_seconds=limits.header_seconds, body_seconds=limits.body_seconds + _GRACE)
+    return cast("type[asyncio.Protocol]", Connections(rules))
+
+
+class Connections:
+    """All connections of one server; uvicorn calls it for each new one (`uvicorn.Config(http=…)`)."""
+
+    def __init__(self, limits: ConnectionLimits) -> None:
+        self.limits = limits
+        self._most = min(limits.connections, max(_open_files() - _RESERVED_FILES, 16))
+        self._open: set[GuardedConnection] = set()
+        self._idle: dict[GuardedConnection, None] = {}  # the longest idle first
+
+    def __call__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> "GuardedConnection":
+        return GuardedConnection(self, config, server_state, app_state, _loop)
+
+    def __iter__(self) -> Iterator["GuardedConnection"]:
+        return iter(self._open)
+
+    def opened(self, connection: "GuardedConnection") -> None:
+        self._open.add(connection)
+        self._idle[connection] = None
+        if len(self._open) > self._most:
+            longest = next(iter(self._idle))
+            del self._idle[longest]
+            longest.cut()
+
+    def closed(self, connection: "GuardedConnection") -> None:
+        self._open.discard(connection)
+        self._idle.pop(connection, None)
+
+    def busy(self, connection: "GuardedConnection") -> None:
+        self._idle.pop(connection, None)
+
+    def idle(self, connection: "GuardedConnection") -> None:
+        if connection in self._open:
+            self._idle[connection] = None
+
+
+def _open_files() -> int:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return soft if soft != resource.RLIM_INFINITY else 1 << 20
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    """A head without its offer to upgrade, which we may ignore (RFC 9110 §7.8). Java's client makes one each time."""
+    head, end, rest = data.partition(b"\r\n\r\n")
+    return _UPGRADE.sub(b"", head + b"\r\n")[:-2] + end + rest if end else data
+
+
+class GuardedConnection(HttpToolsProtocol):
+    """uvicorn's protocol with deadlines. At most one timer runs, for the phase it was started in."""
+
+    def __init__(
+        self,
+        owner: Connections,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        loop: asyncio.AbstractEventLoop | None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, loop)
+        self._owner = owner
+        self._limits = owner.limits
+        self._head_size = 0
+        self._in_body = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._stall: asyncio.TimerHandle | None = None
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        super().connection_made(transport)
+        self._owner.opened(self)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._owner.closed(self)
+        self._unwatch()
+        if self._stall is not None:
+            self._stall.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._in_body:
+            if not self._head_size and b"Upgrade" in data:
+                data = _without_upgrade(data)
+            self._head_size += len(data)
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        if self._in_body or self._between():
+            self._watch()
+        if not self._in_body and self._head_size > self._limits.head_bytes:
+            self._refuse_head()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stall = self.loop.call_later(self._limits.stall_seconds, self.cut)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+
+    # httptools callbacks
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_body:
+            super().on_header(name, value)  # trailers are dropped: nothing may be added to a head that was checked
+
+    def on_headers_complete(self) -> None:
+        if not self.url.startswith(b"/"):
+            raise ValueError("the request target is not a path")  # an absolute one would name a second host
+        if self.parser.should_upgrade():
+            raise ValueError("nothing else is spoken here")  # the parser would take the body for another protocol
+        self._in_body, self._head_size = True, 0
+        self._unwatch()
+        self._owner.busy(self)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        self._unwatch()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._close()
+        elif self._between():
+            self._owner.idle(self)
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._close()
+
+    # deadlines
+
+    def cut(self) -> None:
+        """End the connection now, whatever is unsent."""
+        self.transport.abort()
+
+    def _between(self) -> bool:
+        """Whether no request is being answered or waits for its turn."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        return not self.pipeline and (cycle is None or cycle.response_complete)
+
+    def _watch(self) -> None:
+        if self._timer is None:
+            seconds = self._limits.body_seconds if self._in_body else self._limits.head_seconds
+            self._timer = self.loop.call_later(seconds, self._overdue)
+
+    def _unwatch(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _overdue(self) -> None:
+        self._timer = None
+        if self.pipeline:  # we made it wait ourselves, for the answer to an earlier request
+            self._watch()
+        else:
+            self.cut()
+
+    def _refuse_head(self) -> None:
+        """Say why where nothing else is being said, and close."""
+        if not self._between():
+            self.cut()
+            return
+        body = b'{"error":{"code":"bad_request","message":"The head of the request is too large"}}'
+        head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+        self.transport.write(STATUS_LINE[431] + head + body)
+        self._close()
+
+    def _close(self) -> None:
+        """Close, but do not wait for ever until a client has taken what is left to send."""
+        self.transport.close()
+        self.loop.call_later(self._limits.stall_seconds, self.cut)

@@ -1,0 +1,23 @@
+"""Who the MCP SDK believes a request's user to be: it binds sessions of older revisions to exactly this.
+
+The SDK compares client, issuer and subject, and recognises only its own class. It never gets the token.
+"""
+
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+
+from policies.identity.tokens import Verified
+
+
+def session_user(verified: Verified) -> AuthenticatedUser:
+    """The SDK's idea of a verified caller; goes into `scope["user"]`."""
+    return AuthenticatedUser(
+        AccessToken(
+            token="",  # what is not there cannot leak
+            client_id=verified.client_id,
+            scopes=sorted(verified.scopes),
+            expires_at=int(verified.expires_at),
+            subject=verified.principal.subject,
+            claims={"iss": verified.principal.issuer},
+        )
+    )

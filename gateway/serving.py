@@ -1,0 +1,167 @@
+"""The gateway as a process: doors opened, ready, drained, closed.
+
+Stopping (SIGTERM, SIGINT) drains: subscriptions end with their closing result, calls in hand may finish within a few
+seconds, then everything closes. `gateway.app` puts the parts together; this gives them sockets and a life.
+"""
+
+import asyncio
+import ipaddress
+import os
+import signal
+import socket
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import uvicorn
+import uvloop
+
+from gateway.app import Gateway, open_gateway
+from gateway.config import Config
+from gateway.connections import http_protocol
+from gateway.platform.server import serve_platform
+from gateway.state import Whereabouts, hold, write_whereabouts
+from registry.model import BadRequest, Refused
+
+GRACE = 3.0
+"""Seconds that calls in hand have to finish once the process is told to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A gateway that is open, and where."""
+
+    gateway: Gateway
+    whereabouts: Whereabouts
+
+
+WhenReady = Callable[[Serving], Awaitable[None]]
+
+
+class _HttpServer(uvicorn.Server):
+    """uvicorn without its signal handling, and with a drain before it waits for open answers."""
+
+    def __init__(self, config: uvicorn.Config, *, drain: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._drain = drain
+        self.ready = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        # uvicorn raises a captured signal anew when it ends, which would skip the closing of everything around it.
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._drain()
+        await super().shutdown(sockets)
+
+
+async def serve(config: Config, *, config_path: Path | None, when_ready: WhenReady) -> None:
+    """Hold the state folder, open all doors, and serve until a signal says to stop.
+
+    Raises:
+        BadRequest, Refused: the configuration does not hold together, or something else has the state or a port.
+    """
+    with hold(config.state), _bound(config.listen.http) as door:
+        config = replace(config, public_url=_public_url(config, door))
+        async with _open(config, config_path) as serving:
+            server = _http_server(serving.gateway, config)
+            with _stopping(server):
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(server.serve(sockets=[door]))
+                    await server.ready.wait()
+                    await when_ready(serving)
+
+
+def run_until_stopped(serving: Coroutine[None, None, None]) -> None:
+    """Run on the event loop that the gateway is measured with."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serving)
+
+
+@asynccontextmanager
+async def _open(config: Config, config_path: Path | None) -> AsyncGenerator[Serving]:
+    """Open the gateway and its gRPC door, and say where they are."""
+    async with open_gateway(config) as gateway:
+        platform, port = await serve_platform(config.listen.grpc, handle=gateway.corridor.handle, verify=gateway.verify)
+        host = config.listen.grpc.rpartition(":")[0]
+        whereabouts = Whereabouts(
+            public_url=config.public_url,
+            mcp_url=f"{config.public_url}/mcp",
+            grpc_address=f"{host}:{port}",
+            issuer=gateway.issuer,
+            config=str(config_path or ""),
+            pid=os.getpid(),
+        )
+        write_whereabouts(config.state, whereabouts)
+        try:
+            yield Serving(gateway, whereabouts)
+        finally:
+            await platform.stop(GRACE)
+
+
+def _http_server(gateway: Gateway, config: Config) -> _HttpServer:
+    settings = uvicorn.Config(
+        gateway.asgi,
+        loop="none",
+        http=http_protocol(config.limits),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=int(GRACE),
+        backlog=2048,
+    )
+    return _HttpServer(settings, drain=gateway.drain)
+
+
+@contextmanager
+def _stopping(server: uvicorn.Server) -> Generator[None]:
+    """Let SIGTERM and SIGINT end the server; a second one ends it at once."""
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        server.force_exit = server.should_exit
+        server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+@contextmanager
+def _bound(address: str) -> Generator[socket.socket]:
+    """A listening socket's address, taken before anything else is opened."""
+    host, _, port = address.rpartition(":")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    door = socket.socket(family, socket.SOCK_STREAM)
+    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        door.bind((host.strip("[]"), int(port)))
+    except (OSError, ValueError) as error:
+        door.close()
+        reason = error.strerror if isinstance(error, OSError) else "not a host:port"
+        raise Refused(f"Cannot listen on {address}: {reason}. Choose another with --port.") from None
+    with door:
+        yield door
+
+
+def _public_url(config: Config, door: socket.socket) -> str:
+    """How clients reach us: as configured, or the loopback address that was bound."""
+    if config.public_url:
+        return config.public_url.rstrip("/")
+    host, port = door.getsockname()[:2]
+    if not ipaddress.ip_address(host).is_loopback:
+        raise BadRequest(f"public_url is required when listening on {host}: it is the audience of every token.")
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"

@@ -1,0 +1,198 @@
+"""The decision: one call, what is known about it, and the policies in; allow or deny with all reasons out.
+
+Pure (no look-ups, no clock, no log) and total (it never raises: whatever goes wrong is a denial that says so). The
+order is a promise. `list` comes first, for every link of the chain: whoever may not list a target learns nothing of it,
+not even that it exists. Then wrong arguments, then missing scopes, then the action itself, again for every link; so the
+rights of a chain are what all of its links have, and nobody borrows another's.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from policies.arguments import UnreadableError, declared, project, visible
+from policies.decision import Decision
+from policies.evaluate import Evaluator, Finding, Matter
+from policies.facts import Facts, Standing
+from policies.listing import Listings
+from policies.opinion import Opinion, errors_of, ids
+from policies.project import Resource, agent_resource, call_context, catalog_resource, skill_resource
+from policies.rules import Rule
+from policies.schema import Records, record_of
+from policies.slicing import Slices
+from policies.views import Seat, View, seats, view
+from registry.catalog import Catalog, SkillEntry
+from registry.model import (
+    CATALOG,
+    Action,
+    Call,
+    JsonValue,
+    Param,
+    SkillId,
+    TargetKind,
+)
+
+_ACTIONS = {
+    TargetKind.SKILL: {Action.LIST, Action.INVOKE},
+    TargetKind.AGENT: {Action.LIST, Action.MESSAGE},
+    TargetKind.CATALOG: {Action.LIST, Action.PUBLISH, Action.PIN},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySet:
+    """Policies that hold together: parsed, validated, of one version. `obligations` are asked after an allow only."""
+
+    version: str
+    rules: tuple[Rule, ...]
+    obligations: tuple[Rule, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Subject:
+    """A target that exists: as policies see it, and for a skill its revision and what of its arguments they may see."""
+
+    resource: Resource
+    entry: SkillEntry | None = None
+    params: tuple[Param, ...] = ()
+    records: Records = ()
+
+
+class Judge:
+    """Decides calls by one set of policies about one catalog. Immutable but for its caches, which are bounded."""
+
+    def __init__(self, policies: PolicySet, catalog: Catalog) -> None:
+        self.version = policies.version
+        self._catalog = catalog
+        slices, obligations = Slices(policies.rules), Slices(policies.obligations)
+        self._anchors = slices.principal_anchors | obligations.principal_anchors
+        self._listings = Listings(catalog, slices)
+        self._policies = Evaluator(slices, catalog)
+        self._obligations = Evaluator(obligations, catalog) if policies.obligations else None
+        self._view = lru_cache(maxsize=1024)(self._see)
+        self._subject = lru_cache(maxsize=4096)(self._find)
+
+    def decide(self, call: Call, facts: Facts) -> Decision:
+        """Judge one call. Never raises."""
+        opinion = self._opinion(call)
+        try:
+            return self._decide(call, facts, opinion)
+        except Exception as error:  # total: what cannot be judged is not allowed
+            return opinion.unknown(errors=(f"{type(error).__name__}: {error}",))
+
+    def listed(
+        self,
+        standings: Sequence[Standing],
+        catalog: Catalog,
+        scopes: frozenset[str],
+        *,
+        environment: str = "production",
+    ) -> tuple[SkillId, ...]:
+        """The skills that every link of a chain may list, sorted by id: those for which `decide` allows `list`.
+
+        Raises:
+            ValueError: the catalog is not the one this judge was built for.
+        """
+        if catalog.version != self._catalog.version:
+            raise ValueError(f"this judge knows catalog {self._catalog.version}, not {catalog.version}")
+        return self._listings.of(self._views(tuple(standings), scopes, environment)) if standings else ()
+
+    def _decide(self, call: Call, facts: Facts, opinion: Opinion) -> Decision:
+        if call.chain.links != tuple([standing.principal for standing in facts.standings]):
+            return opinion.unknown(errors=("the standings are not those of the chain",))
+        subject, trouble = self._target(call, facts)
+        if subject is None:
+            return opinion.unknown(errors=trouble)
+        views = self._views(facts.standings, call.scopes, facts.environment)
+        if call.target.kind is not TargetKind.CATALOG:
+            found = [self._policies.lists(view, subject.resource) for view in views]
+            if hidden := [finding for finding in found if not finding.allowed]:
+                return opinion.unknown(errors=errors_of(hidden), policies=ids(hidden))
+            if call.action is Action.LIST:
+                return opinion.of(subject.entry).allows(ids(found))
+        return self._judge(facts, opinion.of(subject.entry), subject, views)
+
+    def _judge(self, facts: Facts, opinion: Opinion, subject: Subject, views: Sequence[View]) -> Decision:
+        """Judge the action itself on a target that the caller may know of."""
+        call = opinion.call
+        if refusal := _refused_beforehand(facts, opinion):
+            return refusal
+        arguments: Mapping[str, JsonValue] | None = None
+        if subject.entry:
+            try:
+                arguments = project(subject.params, facts.arguments)
+            except UnreadableError as error:
+                return opinion.denies(error.message, errors=(error.message,))
+            opinion = opinion.having_seen(declared(subject.params, arguments))
+        matter = Matter(
+            action=call.action.value,
+            resource=subject.resource,
+            context=views[0].context if call.action is Action.LIST else call_context(call, facts),
+            arguments=arguments,
+            records=subject.records,
+            approver=facts.approved_by,
+        )
+        findings = [self._policies.finding(view, matter) for view in views]
+        if not all(finding.allowed for finding in findings):
+            return opinion.denied_by(findings)
+        orders = [self._obligations.finding(view, matter) for view in views] if self._obligations else []
+        if any(order.errors for order in orders):
+            return opinion.denied_by(orders)
+        return opinion.allows(ids(findings), obligations=_obligations(orders))
+
+    def _target(self, call: Call, facts: Facts) -> tuple[Subject | None, tuple[str, ...]]:
+        """The target as this judge's catalog has it; facts gathered from another catalog are no facts."""
+        kind = call.target.kind
+        if kind is TargetKind.SKILL and facts.skill:
+            subject = self._subject(kind, facts.skill.skill.id)
+            if subject is None or subject.entry is None or subject.entry.pin != facts.skill.pin:
+                return None, ("the facts are of another catalog",)
+            return subject, ()
+        if kind is TargetKind.AGENT and facts.agent:
+            return self._subject(kind, facts.agent.agent.name), ()
+        return (self._subject(kind, call.target.name) if call.target == CATALOG else None), ()
+
+    def _find(self, kind: TargetKind, name: str) -> Subject | None:
+        if kind is TargetKind.CATALOG:
+            return Subject(resource=catalog_resource())
+        if kind is TargetKind.AGENT:
+            agent = self._catalog.agent(name)
+            return Subject(resource=agent_resource(agent)) if agent else None
+        entry = self._catalog.skills.get(SkillId(name))
+        if entry is None:
+            return None
+        return Subject(
+            resource=skill_resource(entry, self._catalog),
+            entry=entry,
+            params=visible(entry.skill),
+            records=record_of(entry.skill),
+        )
+
+    def _views(self, standings: tuple[Standing, ...], scopes: frozenset[str], environment: str) -> tuple[View, ...]:
+        return tuple([self._view(seat) for seat in seats(standings, scopes=scopes, environment=environment)])
+
+    def _see(self, seat: Seat) -> View:
+        return view(seat, self._catalog, self._anchors)
+
+    def _opinion(self, call: Call) -> Opinion:
+        return Opinion(call=call, policy_version=self.version, catalog_version=self._catalog.version)
+
+
+def _refused_beforehand(facts: Facts, opinion: Opinion) -> Decision | None:
+    """What needs no policy: an action the target does not have, wrong arguments, an identity or a token that is short
+    of something."""
+    call = opinion.call
+    if call.action not in _ACTIONS[call.target.kind]:
+        return opinion.denies(f"A {call.target.kind} cannot be asked to {call.action}.")
+    if facts.faults:
+        return opinion.finds_faults(facts.faults)
+    if facts.unbound:
+        return opinion.denies(f"Your identity does not say what must fill {', '.join(facts.unbound)}.")
+    return None if call.scopes.issuperset(opinion.scopes) else opinion.needs_scopes()
+
+
+def _obligations(orders: Iterable[Finding]) -> tuple[str, ...]:
+    """The union of all that match for any link: a broader grant never loses one."""
+    return tuple(
+        sorted({item for order in orders if order.allowed for rule in order.rules for item in rule.obligations})
+    )

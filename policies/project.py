@@ -1,0 +1,166 @@
+"""The projection: our nouns in Cedar's words. The only module that knows both.
+
+A decision is given the entities of its own call and no others: who asks, the person at the head of the chain, who
+approved, the resource, and the agent that owns it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from policies.cedar import Entity, Uid
+from policies.facts import Facts, Standing
+from registry.catalog import AgentEntry, Catalog, SkillEntry
+from registry.model import Agent, Call, Classification, JsonObject, JsonValue, Principal, PrincipalKind, Skill
+
+_KINDS = {PrincipalKind.PERSON: "Person", PrincipalKind.AGENT: "Agent", PrincipalKind.SERVICE: "Service"}
+
+CATALOG = Entity(uid=Uid("Catalog", "catalog"), attributes={})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Resource:
+    """A target that exists. `agent` is the name of the agent it is or belongs to, empty for the catalog."""
+
+    uid: Uid
+    ancestors: frozenset[Uid]
+    agent: str
+    entities: tuple[Entity, ...]
+
+
+def principal_uid(principal: Principal) -> Uid:
+    return Uid(_KINDS[principal.kind], principal.name)
+
+
+def principal_entity(standing: Standing, catalog: Catalog) -> Entity:
+    """One who asks. An agent that is registered keeps its own classification and tags."""
+    principal = standing.principal
+    attributes: dict[str, JsonValue] = {
+        "domain": _domain(principal.domain).reference(),
+        "clearance": int(standing.clearance),
+        "issuer": principal.issuer,
+    }
+    if principal.kind is PrincipalKind.AGENT:
+        entry = catalog.agent(principal.name)
+        attributes["classification"] = int(entry.agent.classification if entry else Classification.RESTRICTED)
+        attributes["tags"] = list(entry.agent.tags) if entry else []
+    groups = (Uid("Group", group) for group in sorted(standing.groups))
+    parents = (*groups, _domain(principal.domain))
+    return Entity(uid=principal_uid(principal), attributes=attributes, parents=parents)
+
+
+def principal_ancestors(standing: Standing) -> frozenset[Uid]:
+    """What a principal is, and is in."""
+    groups = {Uid("Group", group) for group in standing.groups}
+    return frozenset({principal_uid(standing.principal), _domain(standing.principal.domain), *groups})
+
+
+def skill_uid(skill: Skill) -> Uid:
+    return Uid("Skill", skill.id)
+
+
+def agent_uid(name: str) -> Uid:
+    return Uid("Agent", name)
+
+
+def skill_ancestors(skill: Skill, owner: AgentEntry | None) -> frozenset[Uid]:
+    """What a skill is, and is in; its agent's domain too, should that be another one."""
+    domains = {_domain(skill.domain), _domain(owner.agent.domain if owner else skill.domain)}
+    return frozenset({skill_uid(skill), agent_uid(skill.agent), *domains})
+
+
+def skill_entity(entry: SkillEntry) -> Entity:
+    skill = entry.skill
+    return Entity(
+        uid=skill_uid(skill),
+        attributes={
+            "agent": agent_uid(skill.agent).reference(),
+            "domain": _domain(skill.domain).reference(),
+            "classification": int(skill.classification),
+            "tags": list(skill.tags),
+            "readOnly": skill.hints.read_only,
+            "destructive": skill.hints.destructive,
+            "idempotent": skill.hints.idempotent,
+            "openWorld": skill.hints.open_world,
+            "pinned": bool(entry.pin),  # a catalog holds approved revisions only, each with its pin
+            "approval": skill.approval.value,
+        },
+        parents=(agent_uid(skill.agent), _domain(skill.domain)),
+    )
+
+
+def agent_entity(name: str, entry: AgentEntry | None, *, domain: str = "") -> Entity:
+    """One who is asked. An owner that is not registered has the domain of its skill and the highest classification."""
+    agent: Agent | None = entry.agent if entry else None
+    domain = agent.domain if agent else domain
+    return Entity(
+        uid=agent_uid(name),
+        attributes={
+            "domain": _domain(domain).reference(),
+            "clearance": int(Classification.PUBLIC),
+            "issuer": "",
+            "classification": int(agent.classification if agent else Classification.RESTRICTED),
+            "tags": list(agent.tags) if agent else [],
+        },
+        parents=(_domain(domain),),
+    )
+
+
+def skill_resource(entry: SkillEntry, catalog: Catalog) -> Resource:
+    skill = entry.skill
+    owner = catalog.agent(skill.agent)
+    agent = agent_entity(skill.agent, owner, domain=skill.domain)
+    return Resource(
+        uid=skill_uid(skill),
+        ancestors=skill_ancestors(skill, owner),
+        agent=skill.agent,
+        entities=(skill_entity(entry), agent),
+    )
+
+
+def agent_resource(entry: AgentEntry) -> Resource:
+    entity = agent_entity(entry.agent.name, entry)
+    ancestors = frozenset({entity.uid, *entity.parents})
+    return Resource(uid=entity.uid, ancestors=ancestors, agent=entry.agent.name, entities=(entity,))
+
+
+def catalog_resource() -> Resource:
+    return Resource(uid=CATALOG.uid, ancestors=frozenset({CATALOG.uid}), agent="", entities=(CATALOG,))
+
+
+def together(asking: Sequence[Entity], resource: Sequence[Entity]) -> list[Entity]:
+    """The entities of one decision. An agent that asks about itself, or about a skill of its own, is one entity:
+    what the directory says of it rules. Two different askers of one name stay two, and the engine refuses them."""
+    unlike = [entity for number, entity in enumerate(asking) if entity not in asking[:number]]
+    names = {entity.uid for entity in unlike}
+    return [*unlike, *(entity for entity in resource if entity.uid not in names)]
+
+
+def list_context(*, scopes: frozenset[str], environment: str, depth: int, person: Principal | None) -> JsonObject:
+    """The context of `list`: nothing that changes by the minute."""
+    context: dict[str, JsonValue] = {"scopes": sorted(scopes), "environment": environment, "depth": depth}
+    if person:
+        context["person"] = principal_uid(person).reference()
+    return context
+
+
+def call_context(call: Call, facts: Facts) -> JsonObject:
+    """The context of every action but `list`, without arguments."""
+    person = call.chain.person
+    context: dict[str, JsonValue] = {
+        **list_context(scopes=call.scopes, environment=facts.environment, depth=call.chain.depth, person=person),
+        "tainted": facts.tainted,
+        "hour": facts.hour,
+    }
+    if facts.approved_by:
+        context["approvedBy"] = principal_uid(facts.approved_by.principal).reference()
+    return context
+
+
+def shown(name: str, *, quote: str = '"') -> str:
+    """A name as a caller gave it, fit to be shown: no control or direction characters, and not endless."""
+    kept = "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in name[:200])
+    return f"{quote}{kept}{quote}"
+
+
+def _domain(name: str) -> Uid:
+    return Uid("Domain", name)

@@ -1,0 +1,253 @@
+"""The book, opened at one page: what one transaction reads and writes of it.
+
+`registry.store` opens transactions; `registry.operations` says what is written. A row becomes a dataclass in exactly
+one function, `_revision` or `_binding`, and everything here is SQLAlchemy Core that SQLite and PostgreSQL understand.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+import sqlalchemy as sa
+
+from registry.model import AgentName, Binding, BindingKind, Digest, Pin, Tls
+from registry.pins import digest_bytes
+from registry.revisions import Kind, Name, Offered, Revision, Stamp, State
+from registry.tables import binding, catalog_version, descriptor_set, revision
+
+Row: TypeAlias = sa.Row[Any]
+MANY = 500
+"""Names asked for in one statement; SQLite allows 32,766 variables, older ones 999."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRow:
+    """What the catalog needs to know of a live revision before it reads its document."""
+
+    name: Name
+    agent: AgentName
+    number: int
+    pin: Pin
+    descriptors: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Present:
+    """What the book says of one name now. `retired` is what was live last, set only where nothing is live."""
+
+    latest: int = 0
+    live: Revision | None = None
+    waiting: Revision | None = None
+    retired: Revision | None = None
+
+
+NOTHING = Present()
+
+
+class Ledger:
+    """One transaction's view. Everything written through it becomes true together, or not at all."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+        self.changed = False
+
+    def version(self) -> int:
+        """The version of the catalog, from 0; within a writing transaction already the next one."""
+        return self._connection.execute(sa.select(catalog_version.c.version)).scalar_one()
+
+    def next_version(self) -> None:
+        """Claim the next version, and with it the right to write: another writer waits here until this one ends."""
+        self._connection.execute(sa.update(catalog_version).values(version=catalog_version.c.version + 1))
+
+    def live_rows(self) -> tuple[LiveRow, ...]:
+        """Every live revision, without its document."""
+        c = revision.c
+        rows = self._connection.execute(
+            sa.select(c.kind, c.name, c.agent, c.number, c.pin, c.descriptors).where(c.state == State.LIVE)
+        )
+        return tuple(
+            LiveRow(Name(KINDS[kind], name), AgentName(agent), number, Pin(pin), Digest(digest))
+            for kind, name, agent, number, pin, digest in rows
+        )
+
+    def live_documents(self, kind: Kind, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Name and document of live revisions of these names."""
+        c = revision.c
+        query = sa.select(c.name, c.document).where(c.state == State.LIVE, c.kind == kind)
+        if len(names) > MANY:
+            wanted = frozenset(names)
+            yield from ((name, text) for name, text in self._connection.execute(query) if name in wanted)
+        elif names:
+            yield from ((name, text) for name, text in self._connection.execute(query.where(c.name.in_(names))))
+
+    def current(self, agent: AgentName) -> dict[Name, Present]:
+        """What the book says of an agent and of every skill it ever had; empty if there never was such an agent."""
+        c = revision.c
+        latest = self._numbers(agent)
+        found = {name: Present(latest=number) for name, number in latest.items()}
+        standing = self._revisions(c.agent == agent, c.state.in_([State.LIVE, State.WAITING]))
+        live = {row.name: row for row in standing if row.state is State.LIVE}
+        waiting = {row.name: row for row in standing if row.state is State.WAITING}
+        retired = {row.name: row for row in self._last_retired(agent)}
+        return {
+            name: Present(
+                latest=present.latest,
+                live=live.get(name),
+                waiting=waiting.get(name),
+                retired=None if name in live else retired.get(name),
+            )
+            for name, present in found.items()
+        }
+
+    def unsettled(self) -> tuple[Revision, ...]:
+        """Every waiting revision, and the last retired one of each name of which nothing is live; by name."""
+        c = revision.c
+        gone = revision.alias("gone")
+        newer = revision.alias("newer")
+        last = ~sa.exists().where(
+            newer.c.kind == gone.c.kind,
+            newer.c.name == gone.c.name,
+            sa.or_(
+                newer.c.state == State.LIVE, sa.and_(newer.c.state == State.RETIRED, newer.c.number > gone.c.number)
+            ),
+        )
+        retired = sa.select(gone).where(gone.c.state == State.RETIRED, last)
+        rows = [
+            *self._connection.execute(sa.select(revision).where(c.state == State.WAITING)),
+            *self._connection.execute(retired),
+        ]
+        return tuple(sorted(map(_revision, rows), key=lambda found: (found.name.text, found.number)))
+
+    def history(self, name: Name, *, limit: int) -> tuple[Revision, ...]:
+        """The revisions of a name, newest first."""
+        c = revision.c
+        query = sa.select(revision).where(c.kind == name.kind, c.name == name.text)
+        return tuple(map(_revision, self._connection.execute(query.order_by(c.number.desc()).limit(limit))))
+
+    def revision(self, name: Name, number: int) -> Revision | None:
+        """One revision by its number."""
+        c = revision.c
+        found = self._revisions(c.kind == name.kind, c.name == name.text, c.number == number)
+        return found[0] if found else None
+
+    def agent_of(self, name: str) -> AgentName | None:
+        """The agent that a name is, or whose skill it is or was; None where the book has no such name."""
+        c = revision.c
+        found = self._connection.execute(sa.select(c.agent).where(c.name == name).limit(1)).scalar_one_or_none()
+        return None if found is None else AgentName(found)
+
+    def bindings(self) -> dict[AgentName, Binding]:
+        """Where every agent is bound."""
+        return {AgentName(row.agent): _binding(row) for row in self._connection.execute(sa.select(binding))}
+
+    def add(self, offered: Offered, *, number: int, state: State, stamp: Stamp) -> None:
+        """Write a revision."""
+        self.changed = True
+        self._connection.execute(
+            sa.insert(revision).values(
+                kind=offered.name.kind,
+                name=offered.name.text,
+                number=number,
+                agent=offered.agent,
+                pin=offered.pin,
+                state=state,
+                document=offered.document,
+                descriptors=offered.descriptors,
+                published_by=stamp.by,
+                published_at=stamp.at,
+                published_in=self.version(),
+                reason=stamp.reason,
+            )
+        )
+
+    def settle(self, found: Revision, state: State, stamp: Stamp) -> None:
+        """Change the state of a revision."""
+        self.changed = True
+        c = revision.c
+        self._connection.execute(
+            sa.update(revision)
+            .where(c.kind == found.name.kind, c.name == found.name.text, c.number == found.number)
+            .values(state=state, settled_by=stamp.by, settled_at=stamp.at, settled_reason=stamp.reason)
+        )
+
+    def keep_descriptors(self, data: bytes) -> Digest:
+        """Keep a serialised FileDescriptorSet, once."""
+        digest = digest_bytes(data)
+        c = descriptor_set.c
+        if self._connection.execute(sa.select(c.digest).where(c.digest == digest)).first() is None:
+            self._connection.execute(sa.insert(descriptor_set).values(digest=digest, bytes=data))
+        return digest
+
+    def bind(self, agent: AgentName, where: Binding, stamp: Stamp) -> None:
+        """Say where an agent's far side is, instead of what was said before."""
+        self.changed = True
+        self._connection.execute(sa.delete(binding).where(binding.c.agent == agent))
+        self._connection.execute(
+            sa.insert(binding).values(
+                agent=agent,
+                kind=where.kind,
+                targets=json.dumps(where.targets),
+                tls=None if where.tls is None else json.dumps(asdict(where.tls)),
+                bound_by=stamp.by,
+                bound_at=stamp.at,
+            )
+        )
+
+    def _numbers(self, agent: AgentName) -> dict[Name, int]:
+        c = revision.c
+        rows = self._connection.execute(
+            sa.select(c.kind, c.name, sa.func.max(c.number)).where(c.agent == agent).group_by(c.kind, c.name)
+        )
+        return {Name(KINDS[kind], name): number for kind, name, number in rows}
+
+    def _last_retired(self, agent: AgentName) -> tuple[Revision, ...]:
+        c = revision.c
+        last = (
+            sa.select(c.kind, c.name, sa.func.max(c.number).label("number"))
+            .where(c.agent == agent, c.state == State.RETIRED)
+            .group_by(c.kind, c.name)
+            .subquery()
+        )
+        same = sa.and_(c.kind == last.c.kind, c.name == last.c.name, c.number == last.c.number)
+        return tuple(map(_revision, self._connection.execute(sa.select(revision).join(last, same))))
+
+    def _revisions(self, *where: sa.ColumnElement[bool]) -> tuple[Revision, ...]:
+        return tuple(map(_revision, self._connection.execute(sa.select(revision).where(*where))))
+
+
+KINDS = {kind.value: kind for kind in Kind}
+
+
+def names_of(found: Iterable[Revision]) -> str:
+    """Names for a sentence."""
+    return ", ".join(one.name.text for one in found)
+
+
+def _revision(row: Row) -> Revision:
+    settled = None
+    if row.settled_by is not None:
+        settled = Stamp(by=row.settled_by, at=_utc(row.settled_at), reason=row.settled_reason)
+    return Revision(
+        name=Name(KINDS[row.kind], row.name),
+        agent=AgentName(row.agent),
+        number=row.number,
+        pin=Pin(row.pin),
+        state=State(row.state),
+        document=row.document,
+        descriptors=Digest(row.descriptors),
+        published=Stamp(by=row.published_by, at=_utc(row.published_at), reason=row.reason),
+        published_in=row.published_in,
+        settled=settled,
+    )
+
+
+def _binding(row: Row) -> Binding:
+    tls = None if row.tls is None else Tls(**json.loads(row.tls))
+    return Binding(kind=BindingKind(row.kind), targets=tuple(json.loads(row.targets)), tls=tls)
+
+
+def _utc(at: datetime) -> datetime:
+    """SQLite forgets the zone of an instant; all of ours are UTC."""
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at

@@ -1,0 +1,5 @@
+"""Fixtures that tests of several folders share."""
+
+from tests.support.demo import demo
+
+__all__ = ["demo"]

@@ -1,0 +1,480 @@
+"""The guard in front of a real server, spoken to over raw sockets: what each attack gets, on every kind of path.
+
+The application behind it stands for all faces: it says what reached it. Case numbers are those of the attack list.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+
+import orjson
+import pytest
+import pytest_asyncio
+from starlette.types import Message, Receive, Scope, Send
+from tests.support.raw_http import drip, json_body, say, serving, statuses
+
+from gateway.connections import ConnectionLimits
+from gateway.guard import JSON_KEY, Guard, GuardRules
+
+LIMITS = ConnectionLimits(head_seconds=0.3, body_seconds=0.6, stall_seconds=0.3, connections=64)
+PATHS = ("/mcp", "/.well-known/oauth-protected-resource/mcp", "/healthz", "/issuer/token", "/agents/x", "/nowhere")
+METHODS = ("GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD")
+
+
+@dataclass
+class Behind:
+    """An application that answers 200 with what it was given, and remembers."""
+
+    scopes: list[Scope] = field(default_factory=list[Scope])
+    bodies: list[bytes] = field(default_factory=list[bytes])
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scopes.append(scope)
+        message = await receive()
+        self.bodies.append(message.get("body", b""))
+        if scope["path"] == "/wait":
+            await self._until_gone(receive)
+            return
+        size = 8_000_000 if scope["path"] == "/large" else 2
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % size)]})
+        await send({"type": "http.response.body", "body": b"o" * size})
+
+    async def _until_gone(self, receive: Receive) -> None:
+        message: Message = await receive()
+        assert message["type"] == "http.disconnect"
+        self.gone.set()
+
+
+@pytest.fixture
+def behind() -> Behind:
+    return Behind()
+
+
+@pytest_asyncio.fixture
+async def port(behind: Behind) -> AsyncGenerator[int]:
+    # `public_url` names no port: on loopback any will do, as behind a forwarded one
+    rules = GuardRules(public_url="http://127.0.0.1", origins=("https://ide.example",), body_seconds=0.3)
+    async with serving(Guard(behind, rules), LIMITS) as port:
+        yield port
+
+
+def request(
+    *headers: str, method: str = "POST", path: str = "/mcp", host: str = "127.0.0.1", body: bytes | None = b"{}"
+) -> bytes:
+    """A well-formed request, to which `headers` are added."""
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", *headers]
+    if body is not None:
+        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + (body or b"")
+
+
+async def test_a_well_formed_request_comes_in_with_its_body_read(port: int, behind: Behind) -> None:
+    assert statuses(await say(port, request(body=b'{"method": "tools/call"}'))) == [200]
+    assert behind.bodies == [b'{"method":"tools/call"}']
+    assert behind.scopes[0][JSON_KEY] == {"method": "tools/call"}
+    assert dict(behind.scopes[0]["headers"])[b"content-length"] == b"23"
+
+
+# Case 24: Host and Origin
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("method", METHODS)
+async def test_attack_24_foreign_hosts_and_origins_on_every_path_and_method(
+    port: int, behind: Behind, method: str, path: str
+) -> None:
+    async def status(*headers: str, host: str = "127.0.0.1") -> int:
+        return statuses(await say(port, request(*headers, method=method, path=path, host=host)))[0]
+
+    assert await status(host="evil.example.com") == 421
+    assert await status("Origin: http://evil.example.com") == 403
+    assert await status("Origin: null") == 403
+    assert behind.scopes == []
+    assert await status("Origin: https://ide.example") == 200
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "LocalHost", "[::1]"])
+async def test_loopback_names_and_pages_are_ours_on_any_port(port: int, name: str) -> None:
+    for suffix in ("", f":{port}", ":6274"):
+        raw = request(f"Origin: http://{name}{suffix}", host=name + suffix)
+        assert statuses(await say(port, raw)) == [200]
+
+
+# Case 25: names that readers of Host have disagreed about
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("", 400),
+        ("127.0.0.1@evil.example", 400),
+        ("evil.example@127.0.0.1", 400),
+        ("127.0.0.1/evil", 400),
+        ("127.0.0.1?evil", 400),
+        ("127.0.0.1#evil", 400),
+        ("127.0.0.1:", 400),
+        ("127.0.0.1:80:80", 400),
+        ("127.0.0.1:port", 400),
+        ("127.0.0.1, evil.example", 400),
+        ("127.0.0.1 evil.example", 400),
+        ("http://127.0.0.1", 400),
+        ("[::1", 400),
+        ("[::1]evil", 400),
+        ("::1", 400),
+        ("127.0.0.1\u00e9", 400),
+        ("127.0.0.1.", 421),
+        ("127.1", 421),
+        ("2130706433", 421),
+        ("0x7f.1", 421),
+        ("0.0.0.0", 421),
+        ("[::ffff:127.0.0.1]", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("localhost.evil.example", 421),
+    ],
+)
+async def test_attack_25_bad_hosts(port: int, behind: Behind, host: str, status: int) -> None:
+    assert statuses(await say(port, request(host=host))) == [status]
+    assert behind.scopes == []
+
+
+# Cases 2, 15 and 26: requests that two readers would read differently
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "expected"),
+    [
+        (
+            "CL and TE",
+            b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"0\r\n\r\nGET /x HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            [400],
+        ),
+        (
+            "TE and CL",
+            b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n",
+            [400],
+        ),
+        (
+            "two lengths",
+            b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nContent-Length: 4\r\n\r\nGET ",
+            [400],
+        ),
+        (
+            "same length twice",
+            b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n",
+            [400],
+        ),
+        ("signed length", b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: +0\r\n\r\n", [400]),
+        ("TE unknown", b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: xchunked\r\n\r\n", [400]),
+        (
+            "TE twice",
+            b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
+            [400],
+        ),
+        (
+            "bad chunk",
+            b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0x1\r\na\r\n0\r\n\r\n",
+            [400],
+        ),
+        ("two hosts", b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n", [400]),
+        ("no host", b"GET / HTTP/1.1\r\n\r\n", [400]),
+        ("no host in 1.0", b"GET / HTTP/1.0\r\n\r\n", [400]),
+        ("obs-fold", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: a\r\n b\r\n\r\n", [400]),
+        ("bare LF", b"GET / HTTP/1.1\nHost: localhost\n\n", [400]),
+        ("bare CR", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: a\rb\r\n\r\n", [400]),
+        ("NUL in value", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: a\0b\r\n\r\n", [400]),
+        ("blank before colon", b"GET / HTTP/1.1\r\nHost : localhost\r\n\r\n", [400]),
+        ("absolute target", b"GET http://evil.example/mcp HTTP/1.1\r\nHost: localhost\r\n\r\n", [400]),
+        ("CONNECT", b"CONNECT evil.example:80 HTTP/1.1\r\nHost: localhost\r\n\r\n", [400]),
+        ("no path", b"GET ? HTTP/1.1\r\nHost: localhost\r\n\r\n", [400]),
+        ("asterisk", b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n", [400]),
+        ("bytes in path", b"GET /\xff HTTP/1.1\r\nHost: localhost\r\n\r\n", [400]),
+        ("NUL in path", b"GET /mcp%00 HTTP/1.1\r\nHost: localhost\r\n\r\n", [400]),
+        ("TLS hello", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(64), [400]),
+        ("HTTP/2 preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", [400]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_attack_26_ambiguous_requests_are_refused(
+    port: int, behind: Behind, name: str, raw: bytes, expected: list[int]
+) -> None:
+    assert statuses(await say(port, raw)) == expected
+    assert behind.scopes == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Authorization",
+        "Content-Type",
+        "Origin",
+        "MCP-Protocol-Version",
+        "Mcp-Method",
+        "Mcp-Name",
+        "Mcp-Param-Region",
+        "Ix-Turn-Token",
+    ],
+)
+async def test_attack_02_and_26_what_must_be_single_is_refused_twice(port: int, behind: Behind, name: str) -> None:
+    value = "http://127.0.0.1" if name == "Origin" else "application/json"
+    raw = request(f"{name}: {value}", f"{name.lower()}: {value}", body=None, method="GET")
+    answer = await say(port, raw)
+    assert statuses(answer) == [400]
+    assert "occurs twice" in str(json_body(answer))
+    assert behind.scopes == []
+
+
+async def test_attack_02_a_token_in_the_url_is_refused(port: int, behind: Behind) -> None:
+    assert statuses(await say(port, request(method="GET", path="/mcp?access_token=abc", body=None))) == [400]
+    assert behind.scopes == []
+
+
+async def test_attack_15_internal_headers_do_not_come_in(port: int, behind: Behind) -> None:
+    stripped = (
+        "X-Gw-Target: a",
+        "X-Forwarded-For: 1.1.1.1",
+        "X-Forwarded-Host: b",
+        "Forwarded: for=a",
+        "Router-Key: k",
+    )
+    assert statuses(await say(port, request(*stripped, "Ix-Turn-Token: t", "X-Mine: kept"))) == [200]
+    names = [name for name, _ in behind.scopes[0]["headers"]]
+    assert names == [b"host", b"ix-turn-token", b"x-mine", b"content-type", b"content-length"]
+    assert statuses(await say(port, request("Ix-Call: 1"))) == [400]
+
+
+async def test_blanks_round_a_header_value_are_not_part_of_it(port: int, behind: Behind) -> None:
+    assert statuses(await say(port, request("Mcp-Method: \t tools/call \t "))) == [200]
+    assert dict(behind.scopes[0]["headers"])[b"mcp-method"] == b"tools/call"
+
+
+async def test_trailers_never_become_headers(port: int, behind: Behind) -> None:
+    raw = (
+        b"POST /x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"1\r\na\r\n0\r\nAuthorization: Bearer smuggled\r\n\r\n"
+    )
+    assert statuses(await say(port, raw)) == [200]
+    assert [name for name, _ in behind.scopes[0]["headers"]] == [b"host", b"transfer-encoding"]
+
+
+async def test_an_upgrade_nobody_offers_is_ignored(port: int) -> None:
+    upgrade = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__")
+    assert statuses(await say(port, request(*upgrade))) == [200]
+
+
+async def test_pipelined_requests_are_answered_one_by_one(port: int, behind: Behind) -> None:
+    raw = request(path="/one") + request("Ix-Call: 1", path="/two", method="GET", body=None)
+    assert statuses(await say(port, raw)) == [200, 400]
+
+
+# Case 27: slow clients
+
+
+@pytest.mark.parametrize(
+    ("first", "more"),
+    [
+        (b"", b""),
+        (b"", b"\r\n"),
+        (b"POST / HTTP/1.1\r\nHost: localhost\r\n", b"X-a: b\r\n"),
+        (b"GET /", b"a"),
+        (request(path="/x", method="GET", body=None) + b"GET", b"G"),
+    ],
+    ids=["silence", "blank lines", "headers", "url", "the second head"],
+)
+async def test_attack_27_a_head_that_does_not_end_is_cut_off(port: int, first: bytes, more: bytes) -> None:
+    started = time.monotonic()
+    await drip(port, first, more, every=0.05)
+    assert time.monotonic() - started < 2
+
+
+async def test_attack_27_a_body_that_drips_is_answered_and_cut_off(port: int, behind: Behind) -> None:
+    head = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+    started = time.monotonic()
+    answer = await drip(port, head, b" ", every=0.05)
+    assert time.monotonic() - started < 2
+    assert statuses(answer) == [408]
+    assert behind.scopes == []
+
+
+async def test_attack_27_a_body_that_nobody_reads_is_cut_off(behind: Behind) -> None:
+    async with serving(behind, LIMITS, keep_alive=5) as unguarded:  # answers before the body is whole
+        head = b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n "
+        started = time.monotonic()
+        assert statuses(await drip(unguarded, head, b" ", every=0.05)) == [200]
+        assert 0.5 < time.monotonic() - started < 2
+
+
+async def test_attack_27_a_client_that_does_not_read_is_cut_off(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+    writer.write(request(path="/large"))
+    await asyncio.wait_for(_cut_off(writer), timeout=5)
+    with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+        await reader.readexactly(8_000_000)
+    writer.close()
+
+
+async def _cut_off(writer: asyncio.StreamWriter) -> None:
+    """Wait until the other side has gone, without reading: writing fails then."""
+    try:
+        while True:
+            writer.write(b"\r\n")
+            await writer.drain()
+            await asyncio.wait([asyncio.ensure_future(asyncio.Event().wait())], timeout=0.05)
+    except ConnectionError:
+        return
+
+
+async def test_attack_27_idle_connections_make_room_for_new_ones(port: int) -> None:
+    idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3 * LIMITS.connections)]
+    assert statuses(await say(port, request())) == [200]
+    assert await asyncio.wait_for(idle[0][0].read(), timeout=5) == b""
+    for _, writer in idle:
+        writer.close()
+
+
+async def test_connections_in_use_stay_when_idle_ones_must_go(port: int, behind: Behind) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request(path="/wait"))
+    while not behind.scopes:
+        await asyncio.wait([asyncio.ensure_future(asyncio.Event().wait())], timeout=0.01)
+    idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2 * LIMITS.connections)]
+    assert statuses(await say(port, request())) == [200]
+    assert not reader.at_eof()
+    for _, other in [*idle, (reader, writer)]:
+        other.close()
+
+
+async def test_a_head_without_end_is_refused_by_its_size(port: int) -> None:
+    raw = b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 200_000
+    assert statuses(await say(port, raw)) in ([431], [])  # the reset may overtake the answer
+
+
+@pytest.mark.parametrize(
+    ("headers", "path", "status"),
+    [
+        (("X: " + "a" * 40_000,), "/", 431),
+        (tuple(f"X-{n}: a" for n in range(120)), "/", 431),
+        ((), "/" + "a" * 9000, 414),
+        ((), "/?" + "a" * 9000, 414),
+    ],
+    ids=["large", "many", "long path", "long query"],
+)
+async def test_heads_are_bounded(port: int, behind: Behind, headers: tuple[str, ...], path: str, status: int) -> None:
+    assert statuses(await say(port, request(*headers, path=path))) == [status]
+    assert behind.scopes == []
+
+
+# Case 28: bodies
+
+LIMIT = GuardRules(public_url="http://localhost").body_bytes
+
+
+async def test_attack_28_a_body_may_be_as_large_as_the_limit_and_no_byte_larger(port: int, behind: Behind) -> None:
+    fits = b'{"a":"' + b"a" * (LIMIT - 8) + b'"}'
+    assert statuses(await say(port, request(body=fits))) == [200]
+    assert behind.bodies == [fits]
+    answer = await say(port, request(body=fits + b" "))
+    assert statuses(answer) == [413]
+    assert json_body(answer) == {
+        "jsonrpc": "2.0",
+        "id": None,
+        "error": {"code": -32600, "message": "The body is larger than 4194304 bytes"},
+    }
+
+
+async def test_attack_28_a_chunked_body_is_counted_while_it_is_read(port: int, behind: Behind) -> None:
+    head = b"POST /x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunks = (b"%x\r\n" % 65536 + b"a" * 65536 + b"\r\n") * (LIMIT // 65536)
+    assert statuses(await say(port, head + chunks + b"0\r\n\r\n")) == [200]
+    answer = await say(port, head + chunks + b"1\r\na\r\n0\r\n\r\n")
+    assert statuses(answer) == [413]
+    assert json_body(answer) == {"error": {"code": "bad_request", "message": "The body is larger than 4194304 bytes"}}
+    assert len(behind.bodies) == 1
+
+
+async def test_a_client_that_asks_first_is_told_before_it_sends(port: int) -> None:
+    raw = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Type: application/json\r\n"
+    assert statuses(await say(port, raw + b"Content-Length: 9999999\r\n\r\n")) == [413]
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "gzip, gzip", "identity, gzip"])
+async def test_attack_28_compressed_bodies_are_refused(port: int, behind: Behind, coding: str) -> None:
+    assert statuses(await say(port, request(f"Content-Encoding: {coding}"))) == [415]
+    assert behind.scopes == []
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "words"),
+    [
+        (b"", -32700, "not JSON"),
+        (b"{", -32700, "line 1 column"),
+        (b'{"a":1}{"b":2}', -32700, "not JSON"),
+        (b'{"a":NaN}', -32700, "not JSON"),
+        (b'{"a":-Infinity}', -32700, "not JSON"),
+        (b'{"a":1e400}', -32700, "infinity"),
+        (b'{"a":' + b"9" * 100_000 + b"}", -32700, "infinity"),
+        (b'{"a":12345678901234567890123}', -32700, "too large to be read exactly in /a"),
+        (b'{"a":"\\ud800"}', -32700, "not JSON"),
+        (b'{"a":"\xff"}', -32700, "UTF-8"),
+        (b"\xef\xbb\xbf{}", -32700, "byte order mark"),
+        ('{"a":1}'.encode("utf-16"), -32700, "not JSON"),
+        (b'{"a":1,"a":1}', -32700, "'a' occurs twice in the whole"),
+        (b'{"p":[{"a":1,"\\u0061":2}]}', -32700, "'a' occurs twice in /p/0"),
+        (b'{"params":{"name":"safe","name":"danger"}}', -32700, "'name' occurs twice in /params"),
+        (b'{"a":' * 10_000 + b"1" + b"}" * 10_000, -32700, "deeper than 100"),
+        (b"[" * 100_000 + b"]" * 100_000, -32700, "deeper than 100"),
+        (b"{" + b",".join(b'"%x":0' % n for n in range(400_000)) + b"}", -32700, "too many"),
+        (b"[]", -32600, "batches are not supported"),
+        (b'[{"jsonrpc":"2.0","id":1,"method":"ping"}]', -32600, "batches are not supported"),
+        (b'"text"', -32600, "one JSON object"),
+        (b"null", -32600, "one JSON object"),
+        (b"7", -32600, "one JSON object"),
+    ],
+    ids=lambda value: repr(value[:24]) if isinstance(value, bytes) else str(value),
+)
+async def test_attack_28_and_29_bodies_with_no_or_two_meanings(
+    port: int, behind: Behind, body: bytes, code: int, words: str
+) -> None:
+    started = time.monotonic()
+    answer = await say(port, request(body=body))
+    assert time.monotonic() - started < 2
+    assert statuses(answer) == [400]
+    reply = orjson.loads(answer.partition(b"\r\n\r\n")[2])
+    assert (reply["jsonrpc"], reply["id"], reply["error"]["code"]) == ("2.0", None, code)
+    assert words in reply["error"]["message"]
+    assert behind.scopes == []
+
+
+async def test_a_post_to_a_json_rpc_path_must_say_that_it_is_json(port: int, behind: Behind) -> None:
+    raw = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}"
+    assert statuses(await say(port, raw)) == [415]
+    assert behind.scopes == []
+
+
+async def test_other_content_types_come_in_as_they_are(port: int, behind: Behind) -> None:
+    raw = b"POST /issuer/token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    assert statuses(await say(port, raw + b"Content-Length: 3\r\n\r\na=b")) == [200]
+    assert behind.bodies == [b"a=b"]
+
+
+# What the guard must not break
+
+
+async def test_a_client_that_goes_away_is_noticed_after_the_body_was_read(port: int, behind: Behind) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request(path="/wait"))
+    while not behind.scopes:
+        await asyncio.wait([asyncio.ensure_future(asyncio.Event().wait())], timeout=0.01)
+    writer.close()
+    await asyncio.wait_for(behind.gone.wait(), timeout=5)
+
+
+async def test_a_long_answer_outlives_the_deadlines_of_requests(port: int, behind: Behind) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request(path="/wait"))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(reader.read(1), timeout=1.0)
+    assert not behind.gone.is_set()
+    writer.close()

@@ -1,0 +1,60 @@
+"""Configuration: read once, every mistake named."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.config import Config, load_config
+from registry.model import BadRequest
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "interchange.toml"
+    path.write_text(text)
+    return path
+
+
+def test_nothing_configured_gives_the_defaults() -> None:
+    assert load_config(None, {}) == Config()
+
+
+def test_a_file_sets_tables_and_paths_are_relative_to_it(tmp_path: Path) -> None:
+    config = load_config(written(tmp_path, 'policies = "rules"\n[listen]\nhttp = "127.0.0.1:1"\n'), {})
+    assert config.policies == tmp_path / "rules"
+    assert config.listen.http == "127.0.0.1:1"
+    assert config.listen.grpc == Config().listen.grpc
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    path = written(tmp_path, "[limits]\ncalls_per_principal = 3\n")
+    config = load_config(path, {"INTERCHANGE_LIMITS_CALLS_PER_PRINCIPAL": "5", "INTERCHANGE_MCP_LEGACY_SESSIONS": "false"})
+    assert config.limits.calls_per_principal == 5
+    assert config.mcp.legacy_sessions is False
+
+
+def test_lists_come_from_the_environment_with_commas() -> None:
+    config = load_config(None, {"INTERCHANGE_REGISTRY_ALLOWED_TARGETS": "a:1, b:2"})
+    assert config.registry.allowed_targets == ("a:1", "b:2")
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("colour = 1", "unknown key 'colour'"),
+        ("[limits]\nbody_bites = 1", "limits: unknown key 'body_bites'"),
+        ("[limits]\nbody_bytes = 'many'", "body_bytes: expected int, found 'many'"),
+        ("[limits]\nbody_bytes = true", "body_bytes: expected int, found True"),
+        ("limits = 3", "limits: expected a table"),
+        ("[registry]\nallowed_targets = [1]", "allowed_targets: expected a list of strings"),
+        ("not toml", "interchange.toml"),
+    ],
+)
+def test_a_mistake_is_named(tmp_path: Path, text: str, complaint: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        load_config(written(tmp_path, text), {})
+    assert complaint in caught.value.message
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadRequest, match=r"nowhere\.toml: there is no such"):
+        load_config(tmp_path / "nowhere.toml", {})
