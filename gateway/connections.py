@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
+import httptools
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
@@ -162,7 +163,7 @@ class GuardedConnection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if not self.url.startswith(b"/"):
             raise ValueError("the request target is not a path")  # an absolute one would name a second host
-        if self.parser.should_upgrade():
+        if cast("httptools.HttpRequestParser", self.parser).should_upgrade():
             raise ValueError("nothing else is spoken here")  # the parser would take the body for another protocol
         self._in_body, self._head_size = True, 0
         self._unwatch()

@@ -47,6 +47,7 @@ class Fate(Enum):
     REFUSED = "refused"
 
 
+KEPT, ONCE, STRIPPED, REFUSED = Fate
 _ONCE = frozenset(
     b"authorization content-encoding content-length content-type host origin transfer-encoding ix-turn-token".split()
 )
@@ -58,12 +59,12 @@ _INTERNAL = (b"x-gw-", b"router-key")  # headers by which other gateways were st
 def fate(name: bytes, trust_forwarded: bool) -> Fate:  # noqa: FBT001 (a key of the cache)
     """What becomes of a header of this name (in lower case)."""
     if name in _ONCE or name.startswith(b"mcp-"):
-        return Fate.ONCE
+        return ONCE
     if name.startswith(b"ix-"):
-        return Fate.REFUSED
+        return REFUSED
     if name in _PROXY or name.startswith(b"x-forwarded-"):
-        return Fate.KEPT if trust_forwarded else Fate.STRIPPED
-    return Fate.STRIPPED if name.startswith(_INTERNAL) else Fate.KEPT
+        return KEPT if trust_forwarded else STRIPPED
+    return STRIPPED if name.startswith(_INTERNAL) else KEPT
 
 
 class Head(NamedTuple):
@@ -87,9 +88,9 @@ def read_headers(headers: Iterable[tuple[bytes, bytes]], limits: HeadLimits, *, 
         count += 1
         size += len(name) + len(value)
         what = fate(name, trust_forwarded)
-        if what is Fate.STRIPPED:
+        if what is STRIPPED:
             continue
-        if what is not Fate.KEPT:
+        if what is not KEPT:
             _admit_once(name, value, once, what)
         kept.append((name, value))
     if count > limits.count or size > limits.headers:
@@ -98,7 +99,7 @@ def read_headers(headers: Iterable[tuple[bytes, bytes]], limits: HeadLimits, *, 
 
 
 def _admit_once(name: bytes, value: bytes, once: dict[bytes, bytes], what: Fate) -> None:
-    if what is Fate.REFUSED:
+    if what is REFUSED:
         raise TurnedAway(400, f"The header {_shown(name)} is not for clients to send", unread=True)
     if name in once:
         raise TurnedAway(400, f"The header {_shown(name)} occurs twice", unread=True)
@@ -129,12 +130,23 @@ def check_doors(once: Mapping[bytes, bytes], doors: Doors) -> None:
     Raises:
         TurnedAway: 400, 403 or 421.
     """
-    host = doors.read_host(once.get(b"host", b"").decode("latin-1"))
+    host, origin = once.get(b"host", b""), once.get(b"origin")
+    if (host, origin) not in doors.opened:
+        _check_host(host, doors)
+        _check_origin(origin, doors)
+        doors.remember(host, origin)
+
+
+def _check_host(text: bytes, doors: Doors) -> None:
+    host = doors.read_host(text.decode("latin-1"))
     if host is None:
         raise TurnedAway(400, "The Host header is missing or malformed", unread=True)
     if not doors.answers_to(host):
         raise TurnedAway(421, "This gateway is not known by that Host; allow it as [web] allowed_hosts", unread=True)
-    if (text := once.get(b"origin")) is None:
+
+
+def _check_origin(text: bytes | None, doors: Doors) -> None:
+    if text is None:
         return
     origin = read_origin(text.decode("latin-1"))
     if origin is None or not doors.trusts(*origin):

@@ -54,7 +54,13 @@ class Doors:
         self._scheme = parts.scheme
         self._public = _authority(parts.netloc, parts.scheme, what="public_url")
         self._hosts = {self._public, *(_authority(host, self._scheme, what="allowed_hosts") for host in hosts)}
+        self.opened: set[tuple[bytes, bytes | None]] = set()
         self._origins = {(self._scheme, self._public), *(_origin(origin) for origin in origins)}
+
+    def remember(self, host: bytes, origin: bytes | None) -> None:
+        """Note a pair of headers that was found good, so that it need not be read again; bounded."""
+        if len(self.opened) < 256:
+            self.opened.add((host, origin))
 
     def answers_to(self, host: Authority) -> bool:
         """Whether a request for this host is ours.

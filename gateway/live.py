@@ -36,8 +36,8 @@ class Live:
         self._listeners.append(listener)
 
     async def swap(self, following: InForce) -> None:
-        """Put the next pair in force, unless a newer one already is."""
-        if following.catalog.version < self._now.catalog.version:
+        """Put the next pair in force, unless it or a newer one already is."""
+        if following is self._now or following.catalog.version < self._now.catalog.version:
             return
         self._now = following
         for listener in self._listeners:

@@ -30,9 +30,9 @@ class Judges:
         Raises:
             PolicyProblems: the policies do not validate against it.
         """
-        if self._last is None or self._last.catalog.version != catalog.version:
+        if self._last is None or self._last.catalog is not catalog:
             self._last = InForce(catalog, build_judge(self._sources, catalog))
-        return InForce(catalog, self._last.judge)
+        return self._last
 
     def vet(self, catalog: Catalog) -> Sequence[str]:
         """What the policies in force have against a catalog that would come into force."""

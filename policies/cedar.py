@@ -144,33 +144,43 @@ def ask_all(
         if missing := _missing(question, entities.uids):
             return (Answer(allowed=False, errors=(f"{missing.type} {missing.id!r} is not at hand",)),) * len(questions)
     try:
-        with _engine():
-            requests = [_request(question) for question in questions]
-            results = cedarpy.is_authorized_batch(requests, policies, entities.handle, schema)
-            return tuple(_answer(result) for result in results)
-    except CedarError as error:
-        return (Answer(allowed=False, errors=(str(error),)),) * len(questions)
+        requests = [_request(question) for question in questions]
+        results = cedarpy.is_authorized_batch(requests, policies, entities.handle, schema)
+        return tuple([_answer(result) for result in results])
+    except BaseException as error:
+        _pass_on_what_is_not_the_engines(error)
+        return (Answer(allowed=False, errors=(_complaint(error),)),) * len(questions)
 
 
 @contextmanager
 def _engine() -> Generator[None]:
-    """Turn all that the engine throws into CedarError, panics of its Rust side (a BaseException) included."""
+    """Turn all that the engine throws into CedarError."""
     try:
         yield
     except BaseException as error:
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-            raise
-        raise CedarError(str(error) or type(error).__name__) from error
+        _pass_on_what_is_not_the_engines(error)
+        raise CedarError(_complaint(error)) from error
+
+
+def _pass_on_what_is_not_the_engines(error: BaseException) -> None:
+    """A panic of the Rust side is a BaseException, though not one to stop the process: deny, and go on."""
+    if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+        raise error
+
+
+def _complaint(error: BaseException) -> str:
+    return str(error) or type(error).__name__
 
 
 def _missing(question: Question, at_hand: frozenset[Uid]) -> Uid | None:
     """An entity the question names without our having it; the engine would take it for one without attributes."""
-    references = (
-        _uid(value["__entity"])
-        for value in question.context.values()
-        if isinstance(value, Mapping) and "__entity" in value
-    )
-    return next((uid for uid in (question.principal, question.resource, *references) if uid not in at_hand), None)
+    for uid in (question.principal, question.resource):
+        if uid not in at_hand:
+            return uid
+    for value in question.context.values():
+        if isinstance(value, dict) and "__entity" in value and (uid := _uid(value["__entity"])) not in at_hand:
+            return uid
+    return None
 
 
 def _uid(reference: JsonValue) -> Uid:
@@ -188,11 +198,11 @@ def _request(question: Question) -> dict[str, object]:
 
 
 def _answer(result: cedarpy.AuthzResult) -> Answer:
-    errors = tuple(result.diagnostics.errors)
-    if not errors and result.decision is cedarpy.Decision.NoDecision:
+    errors, decision = tuple(result.diagnostics.errors), result.decision
+    if not errors and decision is cedarpy.Decision.NoDecision:
         errors = ("the engine came to no decision",)
-    reasons = tuple(sorted(_position(reason) for reason in result.diagnostics.reasons))
-    return Answer(allowed=result.allowed and not errors, reasons=reasons, errors=errors)
+    reasons = tuple(sorted([_position(reason) for reason in result.diagnostics.reasons]))
+    return Answer(allowed=decision is cedarpy.Decision.Allow and not errors, reasons=reasons, errors=errors)
 
 
 def _written(entity: Entity) -> JsonObject:
@@ -205,7 +215,7 @@ def _written(entity: Entity) -> JsonObject:
 
 def _position(policy_id: str) -> int:
     """The engine names policies `policy0`, `policy1`, … in the order of the text."""
-    return int(policy_id.removeprefix("policy") or 0)
+    return int(policy_id[6:] or 0)
 
 
 def _sentence(error: str) -> str:

@@ -16,7 +16,7 @@ from policies.evaluate import Evaluator, Finding, Matter
 from policies.facts import Facts, Standing
 from policies.listing import Listings
 from policies.opinion import Opinion, errors_of, ids
-from policies.project import Resource, agent_resource, call_context, catalog_resource, skill_resource
+from policies.project import Circumstances, Resource, agent_resource, catalog_resource, skill_resource
 from policies.rules import Rule
 from policies.schema import Records, record_of
 from policies.slicing import Slices
@@ -124,13 +124,13 @@ class Judge:
             except UnreadableError as error:
                 return opinion.denies(error.message, errors=(error.message,))
             opinion = opinion.having_seen(declared(subject.params, arguments))
+        circumstances = Circumstances(facts.tainted, facts.hour, facts.approved_by)
         matter = Matter(
-            action=call.action.value,
+            action=call.action,
             resource=subject.resource,
-            context=views[0].context if call.action is Action.LIST else call_context(call, facts),
+            circumstances=None if call.action is Action.LIST else circumstances,
             arguments=arguments,
             records=subject.records,
-            approver=facts.approved_by,
         )
         findings = [self._policies.finding(view, matter) for view in views]
         if not all(finding.allowed for finding in findings):

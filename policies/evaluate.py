@@ -1,7 +1,8 @@
 """What the policies say of one link of a chain: the right slice, the right entities, one question to the engine.
 
-Every failure on the way is a finding that denies and names its error. What the decision makes of the findings of all
-links is `policies.decide`'s.
+Every failure on the way is a finding that denies and names its error. An answer depends on nothing but the view, the
+resource, the action, the circumstances, and the arguments if a policy at hand may look at them; so where none may, it
+is kept. What the decision makes of the findings of all links is `policies.decide`'s.
 """
 
 from collections.abc import Mapping
@@ -10,14 +11,14 @@ from functools import lru_cache
 
 from policies.cedar import Answer, CedarError, Entities, Question, ask, read_entities
 from policies.facts import Standing
-from policies.listing import list_question, slice_for
-from policies.project import Resource, principal_entity, together
+from policies.listing import slice_for
+from policies.project import Circumstances, Resource, principal_entity, together, use_context
 from policies.rules import Rule
 from policies.schema import Records, plain_schema, schema_with
 from policies.slicing import Slice, Slices
 from policies.views import View
 from registry.catalog import Catalog
-from registry.model import JsonObject, JsonValue
+from registry.model import Action, JsonObject, JsonValue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,15 +34,13 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Matter:
-    """What is asked of every link alike. `arguments` are what policies may see of them, None where an action has
-    none; `records` their type."""
+    """What is asked of every link alike. `arguments` are what policies may see of them, and `records` their type."""
 
-    action: str
+    action: Action
     resource: Resource
-    context: JsonObject
+    circumstances: Circumstances | None = None  # None for `list`, which does not depend on them
     arguments: Mapping[str, JsonValue] | None = None
     records: Records = ()
-    approver: Standing | None = None
 
 
 class Evaluator:
@@ -50,45 +49,48 @@ class Evaluator:
     def __init__(self, slices: Slices, catalog: Catalog) -> None:
         self._slices = slices
         self._catalog = catalog
-        self.lists = lru_cache(maxsize=16384)(self._lists)
+        self._kept = lru_cache(maxsize=16384)(self._without_arguments)
         self._entities = lru_cache(maxsize=4096)(self._read_entities)
 
     def finding(self, view: View, matter: Matter) -> Finding:
         """Whether a link may do what is asked."""
+        kept = self._kept(view, matter.action, matter.resource, matter.circumstances)
+        if kept and not kept.errors:  # what went wrong once may go right now
+            return kept
         found = slice_for(self._slices, matter.action, view, matter.resource)
-        question = Question(
-            principal=view.uid,
-            action=matter.action,
-            resource=matter.resource.uid,
-            context=_with_arguments(matter, found),
-        )
-        records = matter.records if found.reads_arguments else ()
-        return self._found(view, matter.resource, question, found, records=records, approver=matter.approver)
+        return self._ask(view, matter, found)
 
-    def _lists(self, view: View, resource: Resource) -> Finding:
+    def lists(self, view: View, resource: Resource) -> Finding:
         """Whether a link may see a resource."""
-        found = slice_for(self._slices, "list", view, resource)
-        return self._found(view, resource, list_question(view, resource), found)
+        return self.finding(view, Matter(action=Action.LIST, resource=resource))
 
-    def _found(
-        self,
-        view: View,
-        resource: Resource,
-        question: Question,
-        found: Slice,
-        *,
-        records: Records = (),
-        approver: Standing | None = None,
-    ) -> Finding:
+    def _without_arguments(
+        self, view: View, action: Action, resource: Resource, circumstances: Circumstances | None
+    ) -> Finding | None:
+        """The finding that holds whatever the arguments are; None if there is no such thing."""
+        found = slice_for(self._slices, action, view, resource)
+        if found.reads_arguments:
+            return None
+        return self._ask(view, Matter(action=action, resource=resource, circumstances=circumstances), found)
+
+    def _ask(self, view: View, matter: Matter, found: Slice) -> Finding:
         if not found.rules:
             return Finding(allowed=False, who=view.name)
+        records = matter.records if found.reads_arguments else ()
+        question = Question(
+            principal=view.uid,
+            action=matter.action.value,
+            resource=matter.resource.uid,
+            context=_context(view, matter, records),
+        )
         try:
-            entities = self._entities(view, resource, approver)
+            approver = matter.circumstances.approver if matter.circumstances else None
+            entities = self._entities(view, matter.resource, approver)
             schema = schema_with(records) if records else plain_schema()
             answer = ask(question, policies=found.handle, entities=entities, schema=schema)
             rules = found.determining(answer)
             curable = (
-                _cures(answer, rules)
+                _names_cures(answer, rules)
                 and ask(question, policies=found.grants.handle, entities=entities, schema=schema).allowed
             )
         except CedarError as error:
@@ -100,14 +102,13 @@ class Evaluator:
         return read_entities(together([*view.asking, *approvers], resource.entities), plain_schema())
 
 
-def _cures(answer: Answer, rules: tuple[Rule, ...]) -> bool:
-    """Whether every forbid that denied says how it is cured. (That a permit stands behind them is asked next.)"""
+def _names_cures(answer: Answer, rules: tuple[Rule, ...]) -> bool:
+    """Whether every forbid that denied says how it is cured. It helps only if a permit stands behind them, too."""
     return not answer.allowed and not answer.errors and bool(rules) and all(rule.remedy for rule in rules)
 
 
-def _with_arguments(matter: Matter, found: Slice) -> JsonObject:
-    """The context, with the arguments only where one of the policies at hand may look at them."""
-    if matter.arguments is None:
-        return matter.context
-    shown = {name: matter.arguments for name, _ in matter.records} if found.reads_arguments else {}
-    return {**matter.context, "args": shown}
+def _context(view: View, matter: Matter, records: Records) -> JsonObject:
+    context = use_context(view.context, matter.circumstances) if matter.circumstances else view.context
+    if matter.action is not Action.INVOKE:
+        return context
+    return {**context, "args": {name: matter.arguments for name, _ in records}}

@@ -6,11 +6,12 @@ approved, the resource, and the agent that owns it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from policies.cedar import Entity, Uid
-from policies.facts import Facts, Standing
+from policies.facts import Standing
 from registry.catalog import AgentEntry, Catalog, SkillEntry
-from registry.model import Agent, Call, Classification, JsonObject, JsonValue, Principal, PrincipalKind, Skill
+from registry.model import Agent, Classification, JsonObject, JsonValue, Principal, PrincipalKind, Skill
 
 _KINDS = {PrincipalKind.PERSON: "Person", PrincipalKind.AGENT: "Agent", PrincipalKind.SERVICE: "Service"}
 
@@ -25,6 +26,14 @@ class Resource:
     ancestors: frozenset[Uid]
     agent: str
     entities: tuple[Entity, ...]
+
+
+class Circumstances(NamedTuple):
+    """What may be different each time the same is asked by the same."""
+
+    tainted: bool = False
+    hour: int = 0
+    approver: Standing | None = None
 
 
 def principal_uid(principal: Principal) -> Uid:
@@ -143,17 +152,12 @@ def list_context(*, scopes: frozenset[str], environment: str, depth: int, person
     return context
 
 
-def call_context(call: Call, facts: Facts) -> JsonObject:
-    """The context of every action but `list`, without arguments."""
-    person = call.chain.person
-    context: dict[str, JsonValue] = {
-        **list_context(scopes=call.scopes, environment=facts.environment, depth=call.chain.depth, person=person),
-        "tainted": facts.tainted,
-        "hour": facts.hour,
-    }
-    if facts.approved_by:
-        context["approvedBy"] = principal_uid(facts.approved_by.principal).reference()
-    return context
+def use_context(context: JsonObject, circumstances: Circumstances) -> JsonObject:
+    """The context of every action but `list`, made from that of `list`; arguments not included."""
+    found = {**context, "tainted": circumstances.tainted, "hour": circumstances.hour}
+    if circumstances.approver:
+        found["approvedBy"] = principal_uid(circumstances.approver.principal).reference()
+    return found
 
 
 def shown(name: str, *, quote: str = '"') -> str:

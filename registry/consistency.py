@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 
-from registry.model import Agent, BadRequest, JsonObject, JsonValue, Skill, Streaming
+from registry.model import Agent, AgentName, BadRequest, JsonObject, JsonValue, Skill, Streaming
 from registry.names import AGENT_NAME, DOMAIN, RESERVED_TOOLS, SKILL_NAME, TOOL_NAME, VERSION
 from registry.protoc.descriptors import private_pool, read_set
 
@@ -29,6 +29,11 @@ def inconsistencies(agents: Sequence[Agent], skills: Sequence[Skill], descriptor
     for index, skill in enumerate(skills):
         found += [f"skills[{index}].{problem}" for problem in _in_skill(skill, owners, pool)]
     return found
+
+
+def clashes(agents: Sequence[Agent], skills: Sequence[Skill]) -> list[str]:
+    """Names that two have."""
+    return list(_doubles(agents, skills))
 
 
 def _doubles(agents: Sequence[Agent], skills: Sequence[Skill]) -> Iterator[str]:
@@ -65,7 +70,7 @@ def _in_agent(agent: Agent, skills: Sequence[Skill], pool: DescriptorPool) -> It
 
 
 def _converses(agent: Agent, pool: DescriptorPool) -> bool:
-    method = _method(pool, agent.converse)
+    method = method_at(pool, agent.converse)
     return (
         method is not None
         and method.containing_service.full_name == agent.service
@@ -75,7 +80,7 @@ def _converses(agent: Agent, pool: DescriptorPool) -> bool:
     )
 
 
-def _in_skill(skill: Skill, owners: Mapping[str, Agent], pool: DescriptorPool) -> Iterator[str]:
+def _in_skill(skill: Skill, owners: Mapping[AgentName, Agent], pool: DescriptorPool) -> Iterator[str]:
     owner = owners.get(skill.agent)
     if owner is None:
         yield f'agent: "{skill.agent}" is not an agent of this manifest.'
@@ -89,7 +94,7 @@ def _in_skill(skill: Skill, owners: Mapping[str, Agent], pool: DescriptorPool) -
         yield f'domain: "{skill.domain}" is not that of its agent, "{owner.domain}".'
     if skill.hints.read_only and (skill.hints.destructive or not skill.hints.idempotent):
         yield "hints: what only reads is neither destructive nor other than idempotent."
-    yield from _in_method(skill, owner, _method(pool, skill.method))
+    yield from _in_method(skill, owner, method_at(pool, skill.method))
     yield from _in_schemas(skill)
 
 
@@ -107,7 +112,8 @@ def _in_method(skill: Skill, owner: Agent, method: MethodDescriptor | None) -> I
         yield f'streaming: "{skill.streaming}" does not fit the method.'
 
 
-def _method(pool: DescriptorPool, path: str) -> MethodDescriptor | None:
+def method_at(pool: DescriptorPool, path: str) -> MethodDescriptor | None:
+    """The method of that path (`/package.Service/Method`), None if there is none."""
     service, _, name = path.removeprefix("/").partition("/")
     try:
         return pool.FindServiceByName(service).methods_by_name.get(name) if path.startswith("/") else None

@@ -238,7 +238,7 @@ def _turns(value: JsonValue) -> TurnRules:
 
 
 def _keys(document: JsonObject, known: frozenset[str], *, optional: frozenset[str], path: str) -> None:
-    if document.keys() == known:
+    if len(document) == len(known) and known.issuperset(document):
         return
     for key in sorted(document.keys() - known):
         _fail(f"{path}.{key}" if path else key, "is not a key that is known here")
@@ -288,7 +288,7 @@ def _seconds(value: JsonValue, path: str) -> float:
 def _word(value: JsonValue, words: Mapping[str, Word], path: str) -> Word:
     if isinstance(value, str) and value in words:
         return words[value]
-    _fail(path, f"must be one of {', '.join(words)}")
+    return _fail(path, f"must be one of {', '.join(words)}")
 
 
 def _fail(path: str, sentence: str) -> NoReturn:

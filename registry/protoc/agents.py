@@ -3,18 +3,11 @@
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from interchange.v1.annotations_pb2 import AgentOptions
 
-from registry.model import Agent, AgentName, Classification, Domain, SkillId
+from registry.model import Agent, AgentName, SkillId
 from registry.names import AGENT_NAME, DOMAIN, VERSION, snake_case, words
 from registry.protoc.annotations import Note
 from registry.protoc.problems import Problems
-from registry.protoc.settings import (
-    CLASSIFICATIONS,
-    DEFAULT_VERSION,
-    VISIBILITIES,
-    timeout_fault,
-    turns_of,
-    unknown_words,
-)
+from registry.protoc.settings import agent_settings, timeout_fault, unknown_words
 
 TURN, TURN_EVENT = "interchange.v1.Turn", "interchange.v1.TurnEvent"
 
@@ -31,19 +24,10 @@ def agent_of(service: ServiceDescriptor, note: Note[AgentOptions], skills: list[
         name=agent_name(service, options),
         title=options.title or words(agent_name(service, options)),
         description=note.description,
-        domain=Domain(options.domain),
-        version=options.version or DEFAULT_VERSION,
         service=service.full_name,
         skills=tuple(sorted(skills)),
-        tags=tuple(options.tags),
-        examples=tuple(options.examples),
-        icon_url=options.icon_url,
-        documentation_url=options.documentation_url,
-        provider=options.provider,
-        classification=CLASSIFICATIONS.get(options.classification, Classification.INTERNAL),
-        visibility=VISIBILITIES[options.visibility],
-        turns=turns_of(options.turns),
         converse=f"/{service.full_name}/{conversing[0]}" if conversing else "",
+        **agent_settings(options),
     )
 
 
@@ -58,24 +42,25 @@ def converses(method: MethodDescriptor) -> bool:
 
 def check_agent(service: ServiceDescriptor, note: Note[AgentOptions], problems: Problems) -> None:
     """Report what an agent cannot be called or set to."""
-    options, name = note.options, agent_name(service, note.options)
+    name = agent_name(service, note.options)
     if not AGENT_NAME.fullmatch(name):
         problems.add(note.at("name"), f'"{name}" is not a name of an agent: 1 to 40 of a-z, 0-9 and _.')
+    if sum(map(converses, service.methods)) > 1:
+        problems.add(note.place, f"{service.name} has several methods Turn → stream TurnEvent; one is possible.")
+    check_agent_settings(service.name, note, problems)
+
+
+def check_agent_settings(label: str, note: Note[AgentOptions], problems: Problems) -> None:
+    """Report settings that cannot be."""
+    options = note.options
     if not options.domain:
-        problems.add(note.at("domain"), f"{service.name} has no domain: say who owns it.")
+        problems.add(note.at("domain"), f"{label} has no domain: say who owns it.")
     elif not DOMAIN.fullmatch(options.domain):
-        problems.add(
-            note.at("domain"),
-            f'"{options.domain}" is not a domain: 1 to 63 letters, digits, dots, dashes and underscores.',
-        )
+        problems.add(note.at("domain"), f'"{options.domain}" is not a domain: 1 to 63 of A-Z, a-z, 0-9, dot, - and _.')
     if options.version and not VERSION.fullmatch(options.version):
         problems.add(note.at("version"), f'"{options.version}" is not a semantic version such as 1.2.0.')
     if fault := timeout_fault(options.turns):
         problems.add(note.at("turns"), fault)
-    if sum(map(converses, service.methods)) > 1:
-        problems.add(
-            note.place, f"{service.name} has several methods Turn → stream TurnEvent; an agent converses by one."
-        )
     for field, url in (("icon_url", options.icon_url), ("documentation_url", options.documentation_url)):
         if url and not url.startswith(("https://", "http://", "data:image/")):
             problems.add(note.at(field), f'{field} "{url}" is not an http or https URL.')

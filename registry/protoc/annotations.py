@@ -32,6 +32,7 @@ NUMBER = 51001
 Options = TypeVar("Options", bound=Message)
 _Annotated = MessageDescriptor | FieldDescriptor | MethodDescriptor | OneofDescriptor | ServiceDescriptor
 Rules = Mapping[str, object]
+NO_RULES: Rules = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +99,7 @@ class Annotations:
         for descriptor, value in self._extensions(of):
             if descriptor.full_name in _RULES and isinstance(value, Message):
                 return plain(value)
-        return {}
+        return NO_RULES
 
     def comment(self, full_name: str) -> str:
         return self.sources.comment(full_name)

@@ -20,7 +20,7 @@ from registry.protoc.corrections import Overlay
 from registry.protoc.descriptors import normalised
 from registry.protoc.examples import Examples
 from registry.protoc.params import notes_of, reachable
-from registry.protoc.presence import Presence, RulesBroken
+from registry.protoc.presence import BrokenRulesError, Presence
 from registry.protoc.problems import ManifestProblems, Place, Problems
 from registry.protoc.skills import Bench, check_skill, skill_of
 
@@ -115,7 +115,7 @@ class _Build:
         check_skill(method, note, self.problems)
         try:
             skill = skill_of(method, note, agent, self._bench)
-        except RulesBroken as error:
+        except BrokenRulesError as error:
             self.problems.add(self._annotations.sources.place(method.input_type.full_name), f"buf.validate: {error}.")
             return None
         return None if skill is None else _FoundSkill(skill=skill, note=note, method=method)

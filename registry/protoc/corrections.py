@@ -14,11 +14,11 @@ says the line of each mistake; whether the names exist is found where an overlay
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import yaml
 from google.protobuf import json_format
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 from interchange.v1.annotations_pb2 import AgentOptions, ParamOptions, SkillOptions
 
@@ -29,6 +29,12 @@ Options = TypeVar("Options", bound=Message)
 Part = TypeVar("Part")
 
 _LIMIT = 1_000_000
+_SCALARS: Mapping[str, Callable[[str], object]] = {
+    "bool": lambda text: text.lower() in ("true", "yes", "on"),
+    "int": int,
+    "float": float,
+    "null": lambda _: None,
+}
 _SECONDS = re.compile(r"^[0-9]+(\.[0-9]+)?s?$")
 
 
@@ -99,7 +105,7 @@ class _Reader:
         self._problems = problems
 
     def place(self, node: yaml.Node) -> Place:
-        return Place(self._name, node.start_mark.line + 1)
+        return Place(self._name, _line(node))
 
     def compose(self, text: str) -> yaml.Node:
         if len(text) > _LIMIT:
@@ -107,7 +113,7 @@ class _Reader:
         try:
             for event in yaml.parse(text, Loader=yaml.SafeLoader):
                 if isinstance(event, yaml.AliasEvent):  # what billion-laugh bombs are made of
-                    self._problems.add(Place(self._name, event.start_mark.line + 1), "aliases are not allowed.")
+                    self._problems.add(Place(self._name, _line(event)), "aliases are not allowed.")
                     self._problems.end()
             node = yaml.compose(text, Loader=yaml.SafeLoader)
         except (yaml.YAMLError, RecursionError) as error:
@@ -169,7 +175,7 @@ class _Reader:
             self._problems.add(self.place(key), f'unknown key "{key.value}"; known are {", ".join(known)}.')
             return False
         try:
-            json_format.ParseDict({field.name: _proto_json(field, _value(node))}, options)
+            json_format.ParseDict({field.name: _proto_json(cast("FieldDescriptor", field), _value(node))}, options)
         except (json_format.ParseError, yaml.YAMLError, TypeError, ValueError, AttributeError) as error:
             self._problems.add(self.place(key), f'"{key.value}" has a value that does not fit: {_reason(error)}')
             return False
@@ -177,8 +183,14 @@ class _Reader:
 
 
 def _value(node: yaml.Node) -> object:
-    constructor = yaml.SafeLoader("")
-    return constructor.construct_object(node, deep=True)
+    """The value of a node, as YAML's core schema resolved it."""
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(each) for each in node.value]
+    if isinstance(node, yaml.MappingNode):
+        return {str(_value(key)): _value(value) for key, value in node.value}
+    text = str(node.value)
+    read = _SCALARS.get(node.tag.rpartition(":")[2], str)
+    return read(text)
 
 
 def _proto_json(field: FieldDescriptor, value: object) -> object:
@@ -188,12 +200,12 @@ def _proto_json(field: FieldDescriptor, value: object) -> object:
     if field.is_repeated:
         return [value] if isinstance(value, str) else value
     if field.enum_type is not None:
-        return _enum_name(field, value)
+        return _enum_name(field.enum_type, value)
     if field.message_type is not None and field.message_type.full_name == "google.protobuf.Duration":
         return _duration(value)
     if field.message_type is not None and isinstance(value, dict):
-        inner: dict[str, object] = value
-        return {key: _proto_json(_known(field, key), each) for key, each in inner.items()}
+        inner = cast("dict[str, object]", value)
+        return {key: _proto_json(_known(field.message_type, key), each) for key, each in inner.items()}
     if field.type == FieldDescriptor.TYPE_STRING and not isinstance(value, str):
         raise ValueError("it must be text; put it in quotes.")
     if field.type == FieldDescriptor.TYPE_BOOL and not isinstance(value, bool):
@@ -201,17 +213,17 @@ def _proto_json(field: FieldDescriptor, value: object) -> object:
     return value
 
 
-def _known(field: FieldDescriptor, key: str) -> FieldDescriptor:
+def _known(message: Descriptor, key: str) -> FieldDescriptor:
     try:
-        return field.message_type.fields_by_name[key]
+        return message.fields_by_name[key]
     except KeyError:
         raise ValueError(f'unknown key "{key}".') from None
 
 
-def _enum_name(field: FieldDescriptor, value: object) -> str:
+def _enum_name(enum: EnumDescriptor, value: object) -> str:
     """`CONFIDENTIAL`, `confidential` and `CLASSIFICATION_CONFIDENTIAL` are the same."""
-    prefix = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", field.enum_type.name).upper() + "_"
-    names = list(field.enum_type.values_by_name)
+    prefix = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", enum.name).upper() + "_"
+    names = list(enum.values_by_name)
     name = str(value).upper()
     for candidate in (name, prefix + name):
         if candidate in names:
@@ -221,12 +233,16 @@ def _enum_name(field: FieldDescriptor, value: object) -> str:
 
 def _duration(value: object) -> str:
     if isinstance(value, dict):
-        parts: dict[str, object] = value
+        parts = cast("dict[str, object]", value)
         value = parts.get("seconds") if set(parts) == {"seconds"} else None
     text = str(value)
     if isinstance(value, bool) or not _SECONDS.match(text):
         raise ValueError('it must be seconds, such as "30s" or 0.5.')
     return text if text.endswith("s") else f"{text}s"
+
+
+def _line(marked: yaml.Node | yaml.Event) -> int:
+    return marked.start_mark.line + 1 if marked.start_mark else 0
 
 
 def _reason(error: Exception) -> str:

@@ -1,9 +1,9 @@
 """Sets of file descriptors: a private pool to read them in, and the one form of them that is stored and hashed.
 
 Foreign files never enter the default pool, where their names could clash with ours. The stored form is canonical, so
-that protoc, buf and reflection agree on its bytes: imports before their importers, no source information, every JSON name written, options in the order
-of their numbers, and no import that is there only to declare options (they stay readable as unknown fields, and
-buf.validate enforces its rules from those). That is what keeps a set at a few kilobytes.
+that protoc, buf and reflection agree on its bytes: imports before their importers, no source information, every JSON
+name written, options in the order of their numbers, and no import that is there only to declare options (they stay
+readable as unknown fields, and buf.validate enforces its rules from those). That keeps a set at a few kilobytes.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import cast
 
 from google.protobuf import descriptor_pool, message_factory
-from google.protobuf.descriptor import FileDescriptor
+from google.protobuf.descriptor import Descriptor, FileDescriptor
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, Message
@@ -55,6 +55,11 @@ def private_pool(files: Sequence[FileDescriptorProto]) -> DescriptorPool:
 def class_in(pool: DescriptorPool, full_name: str) -> type[Message]:
     """The class of a message of a pool; it knows the extensions of that pool and of no other."""
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(full_name))
+
+
+def descriptor_of(message: type[Message]) -> Descriptor:
+    """The descriptor of a message class; stubs call it one of two classes, which are the same at run time."""
+    return cast("Descriptor", message.DESCRIPTOR)
 
 
 def normalised(files: Sequence[FileDescriptorProto], roots: Iterable[str]) -> bytes:

@@ -9,7 +9,7 @@ from registry.model import Param
 from registry.names import HEADER
 from registry.protoc.annotations import Annotations, Note
 from registry.protoc.problems import Problems
-from registry.protoc.schema import Notes, real_oneofs
+from registry.protoc.schema import Notes, is_synthetic
 from registry.protoc.settings import BOUNDS
 from registry.protoc.wellknown import RANGES
 
@@ -24,7 +24,7 @@ def notes_of(method: MethodDescriptor, annotations: Annotations) -> Notes:
 def params_of(method: MethodDescriptor, notes: Notes, annotations: Annotations) -> tuple[Param, ...]:
     """The special fields, in the order of the proto, then those in messages below that are sensitive."""
     fields = method.input_type.fields
-    own = [_param(field, notes[field.name].options) for field in fields if _is_special(notes[field.name].options)]
+    own = [param_of(field, notes[field.name].options) for field in fields if is_special(notes[field.name].options)]
     hidden = {param.name for param in own if param.sensitive}
     below = [name for name in sensitive_below(method.input_type, annotations) if name.split(".")[0] not in hidden]
     return (*own, *(Param(name=name, sensitive=True) for name in below))
@@ -84,11 +84,11 @@ def default_of(field: FieldDescriptor) -> bool | int | str | tuple[str, ...] | N
     return field.default_value
 
 
-def _is_special(options: ParamOptions) -> bool:
+def is_special(options: ParamOptions) -> bool:
     return bool(options.bound or options.sensitive or options.policy_visible or options.header)
 
 
-def _param(field: FieldDescriptor, options: ParamOptions) -> Param:
+def param_of(field: FieldDescriptor, options: ParamOptions) -> Param:
     visible = options.policy_visible and bool(cedar_type(field))
     return Param(
         name=field.json_name,
@@ -120,7 +120,7 @@ def _bound_faults(field: FieldDescriptor, options: ParamOptions) -> Iterator[tup
         yield "bound", "bound has a value that this version does not know."
     if field.type != field.TYPE_STRING or field.is_repeated:
         yield "bound", "only a single string field can be bound."
-    if any(field.name in {member.name for member in oneof.fields} for oneof in real_oneofs(field.containing_type)):
+    if field.containing_oneof is not None and not is_synthetic(field):
         yield "bound", "a member of a oneof cannot be bound."
     if options.example:
         yield "example", "bound and example contradict each other: the caller never writes this field."

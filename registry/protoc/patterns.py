@@ -14,7 +14,7 @@ _QUANTIFIERS = frozenset("*+?")
 _LIMIT = 1_000
 
 
-class _Unreadable(Exception):
+class _UnreadableError(Exception):
     """The expression uses something that other dialects read differently."""
 
 
@@ -25,7 +25,7 @@ def portable_pattern(expression: str) -> str | None:
     try:
         found = _Translation(expression).text()
         re.compile(found)
-    except (_Unreadable, re.error, RecursionError, OverflowError):
+    except (_UnreadableError, re.error, RecursionError, OverflowError):
         return None
     return found
 
@@ -59,9 +59,9 @@ class _Translation:
         if character == "[":
             return self._class()
         if self._source.startswith("(?", self._at) and not self._source.startswith("(?:", self._at):
-            raise _Unreadable
+            raise _UnreadableError
         if character in "]}":
-            raise _Unreadable
+            raise _UnreadableError
         if self._source.startswith("(?:", self._at):
             self._at += 3
             return "(?:"
@@ -72,7 +72,7 @@ class _Translation:
         repeat = _REPEAT.match(self._source, self._at)
         text = repeat.group() if repeat else self._source[self._at]
         if not self._quantifiable or text == "{":
-            raise _Unreadable
+            raise _UnreadableError
         self._quantifiable = False
         self._at += len(text)
         if self._source.startswith("?", self._at):
@@ -123,4 +123,4 @@ class _Translation:
         return _CLASSES[escaped] if escaped in _CLASSES else self._literal_escape(escaped, bare="-")
 
     def _refuse(self) -> str:
-        raise _Unreadable
+        raise _UnreadableError

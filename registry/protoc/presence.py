@@ -23,7 +23,7 @@ class Needed:
 EVERYTHING_OPTIONAL = Needed()
 
 
-class RulesBroken(Exception):
+class BrokenRulesError(Exception):
     """The rules of a message cannot be enforced; the text says why, in buf.validate's words."""
 
 
@@ -38,7 +38,7 @@ class Presence:
         """What must be present in a message.
 
         Raises:
-            RulesBroken: a rule does not compile or does not fit its field.
+            BrokenRulesError: a rule does not compile or does not fit its field.
         """
         name = message.DESCRIPTOR.full_name
         if name not in self._known:
@@ -66,7 +66,7 @@ class Presence:
         try:
             violations = self._validator.collect_violations(message())
         except (protovalidate.CompilationError, protovalidate.EvaluationError) as error:
-            raise RulesBroken(" ".join(str(error).split())) from error
+            raise BrokenRulesError(" ".join(str(error).split())) from error
         for violation in violations:
             path = violation.proto.field
             if path is not None and len(path.elements) == 1:

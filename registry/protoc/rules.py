@@ -53,19 +53,14 @@ def bounds(rule: Rules, **names: str) -> Schema:
 
 
 def _keywords(kind: str, schema: Schema, rule: Rules) -> Schema:
-    if kind == "string":
-        return _string(rule)
-    if kind == "bytes":
-        return _bytes(rule)
-    if kind == "bool":
-        return bounds(rule, const="const")
-    if kind == "any":
-        return _any(rule)
     if kind in _WIDE:
         return _wide(schema, rule)
     if kind in _NARROW or kind in ("float", "double"):
         return _number(rule, whole=kind in _NARROW, single=kind == "float")
-    return {}
+    if kind == "bool":
+        return bounds(rule, const="const")
+    readers = {"string": _string, "bytes": _bytes, "any": _any}
+    return readers[kind](rule) if kind in readers else {}
 
 
 def _string(rule: Rules) -> Schema:
@@ -75,8 +70,11 @@ def _string(rule: Rules) -> Schema:
         found["minLength"] = found["maxLength"] = rule["len"]
     for name, form in _FORMATS.items():
         found |= {"format": form} if rule.get(name) else {}
-    refused: list[Schema] = [{"enum": rule["not_in"]}] if "not_in" in rule else []
-    refused += [{"pattern": literal(str(rule["not_contains"]))}] if "not_contains" in rule else []
+    refused: list[Schema] = []
+    if "not_in" in rule:
+        refused.append({"enum": rule["not_in"]})
+    if "not_contains" in rule:
+        refused.append({"pattern": literal(str(rule["not_contains"]))})
     return {**found, **_patterns(_string_patterns(rule)), **_none_of(refused)}
 
 

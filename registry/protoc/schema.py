@@ -14,7 +14,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from interchange.v1.annotations_pb2 import ParamOptions
 
 from registry.model import JsonObject
-from registry.protoc.annotations import Annotations, Note, Rules
+from registry.protoc.annotations import NO_RULES, Annotations, Note, Rules
 from registry.protoc.presence import EVERYTHING_OPTIONAL, Needed, Presence
 from registry.protoc.rules import IGNORE_IF_ZERO, Schema, bounds, rule_of, with_rules
 from registry.protoc.wellknown import OBJECTS, WRAPPERS, Direction, map_key, scalar, well_known
@@ -50,10 +50,11 @@ def is_root(message: Descriptor) -> bool:
 
 def real_oneofs(message: Descriptor) -> list[OneofDescriptor]:
     """The oneofs an author wrote; `optional` makes synthetic ones."""
-    return [oneof for oneof in message.oneofs if any(not _is_synthetic(field) for field in oneof.fields)]
+    return [oneof for oneof in message.oneofs if any(not is_synthetic(field) for field in oneof.fields)]
 
 
-def _is_synthetic(field: FieldDescriptor) -> bool:
+def is_synthetic(field: FieldDescriptor) -> bool:
+    """Whether the oneof of a field is only there to make it `optional`."""
     oneof = field.containing_oneof
     return oneof is not None and len(oneof.fields) == 1 and oneof.name == f"_{field.name}"
 
@@ -136,7 +137,7 @@ class _Writer:
         )
 
     def _value_or_container(self, field: FieldDescriptor) -> Schema:
-        rules = self._annotations.rules(field) if self._direction is Direction.INPUT else {}
+        rules = self._annotations.rules(field) if self._direction is Direction.INPUT else NO_RULES
         if not field.is_repeated:
             return self._value(field, rules)
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
@@ -231,7 +232,7 @@ def _admits(rule: Rules, number: int) -> bool:
 
 def _oneof_words(field: FieldDescriptor, needed: Needed) -> str:
     oneof = field.containing_oneof
-    if oneof is None or _is_synthetic(field) or (len(oneof.fields) < 2 and oneof.name not in needed.oneofs):
+    if oneof is None or is_synthetic(field) or (len(oneof.fields) < 2 and oneof.name not in needed.oneofs):
         return ""
     names = ", ".join(member.json_name for member in oneof.fields)
     return f"{'Exactly' if oneof.name in needed.oneofs else 'At most'} one of: {names}."

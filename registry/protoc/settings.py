@@ -1,14 +1,20 @@
-"""What our options come to once their defaults are filled in: hints, timeouts, words."""
+"""What our options come to once their defaults are filled in, and back again: hints, timeouts, words."""
 
+from typing import TypedDict
+
+from google.protobuf.duration_pb2 import Duration
 from interchange.v1 import annotations_pb2 as options_pb2
 from interchange.v1.annotations_pb2 import AgentOptions, SkillOptions, TurnOptions
 
 from registry.model import (
+    Agent,
     Approval,
     Bound,
     Classification,
+    Domain,
     Hints,
     Invocation,
+    Skill,
     Streaming,
     TurnRules,
     Visibility,
@@ -58,6 +64,105 @@ BOUNDS = {
 }
 
 _WORDS = {"approval": APPROVALS, "invocation": INVOCATIONS, "streaming": STREAMINGS, "visibility": VISIBILITIES}
+
+
+class SkillSettings(TypedDict):
+    """What options alone say of a skill."""
+
+    tags: tuple[str, ...]
+    hints: Hints
+    approval: Approval
+    invocation: Invocation
+    scopes: tuple[str, ...]
+    timeout: float
+    classification: Classification
+
+
+class AgentSettings(TypedDict):
+    """What options alone say of an agent."""
+
+    domain: Domain
+    version: str
+    tags: tuple[str, ...]
+    examples: tuple[str, ...]
+    icon_url: str
+    documentation_url: str
+    provider: str
+    classification: Classification
+    visibility: Visibility
+    turns: TurnRules
+
+
+def skill_settings(options: SkillOptions, *, classification: Classification) -> SkillSettings:
+    """A skill's settings; `classification` is its agent's."""
+    return SkillSettings(
+        tags=tuple(options.tags),
+        hints=hints_of(options),
+        approval=APPROVALS.get(options.approval, Approval.BY_POLICY),
+        invocation=INVOCATIONS.get(options.invocation, Invocation.DIRECT),
+        scopes=tuple(options.scopes),
+        timeout=seconds(options) if options.HasField("timeout") else DEFAULT_TIMEOUT,
+        classification=CLASSIFICATIONS.get(options.classification, classification),
+    )
+
+
+def agent_settings(options: AgentOptions) -> AgentSettings:
+    return AgentSettings(
+        domain=Domain(options.domain),
+        version=options.version or DEFAULT_VERSION,
+        tags=tuple(options.tags),
+        examples=tuple(options.examples),
+        icon_url=options.icon_url,
+        documentation_url=options.documentation_url,
+        provider=options.provider,
+        classification=CLASSIFICATIONS.get(options.classification, Classification.INTERNAL),
+        visibility=VISIBILITIES.get(options.visibility, Visibility.AUTHENTICATED),
+        turns=turns_of(options.turns),
+    )
+
+
+def options_of_skill(skill: Skill) -> SkillOptions:
+    """The options that would make these settings; all hints are written out."""
+    hints = skill.hints
+    return SkillOptions(
+        title=skill.title,
+        tags=skill.tags,
+        read_only=hints.read_only,
+        destructive=hints.destructive,
+        idempotent=hints.idempotent,
+        open_world=hints.open_world,
+        approval=None if skill.approval is Approval.BY_POLICY else f"APPROVAL_{skill.approval.name}",
+        scopes=skill.scopes,
+        timeout=_duration(skill.timeout),
+        invocation=f"INVOCATION_{skill.invocation.name}",
+        classification=f"CLASSIFICATION_{skill.classification.name}",
+    )
+
+
+def options_of_agent(agent: Agent) -> AgentOptions:
+    """The options that would make these settings."""
+    return AgentOptions(
+        title=agent.title,
+        domain=agent.domain,
+        version=agent.version,
+        tags=agent.tags,
+        examples=agent.examples,
+        icon_url=agent.icon_url,
+        documentation_url=agent.documentation_url,
+        provider=agent.provider,
+        classification=f"CLASSIFICATION_{agent.classification.name}",
+        visibility=f"VISIBILITY_{agent.visibility.name}",
+        turns=TurnOptions(
+            timeout=_duration(agent.turns.timeout),
+            max_attempts=agent.turns.max_attempts,
+            when_busy=f"WHEN_BUSY_{agent.turns.when_busy.name}",
+            history=agent.turns.history,
+        ),
+    )
+
+
+def _duration(of: float) -> Duration:
+    return Duration(seconds=int(of), nanos=round(of % 1 * 1e9))
 
 
 def hints_of(options: SkillOptions) -> Hints:

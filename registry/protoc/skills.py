@@ -7,7 +7,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from interchange.v1.annotations_pb2 import SkillOptions
 
 from registry.model import Agent, JsonObject, Skill, SkillId, Streaming, ToolName
-from registry.names import RESERVED_TOOLS, SCOPE, SKILL_NAME, TOOL_NAME, snake_case, tool_name, words
+from registry.names import SCOPE, SKILL_NAME, TOOL_NAME, snake_case, tool_name, words
 from registry.protoc.agents import converses
 from registry.protoc.annotations import Annotations, Note
 from registry.protoc.examples import Examples
@@ -15,18 +15,7 @@ from registry.protoc.params import check_params, notes_of, params_of
 from registry.protoc.presence import Presence
 from registry.protoc.problems import Problems
 from registry.protoc.schema import Notes, collected_schema, input_schema, is_root, output_schema, real_oneofs
-from registry.protoc.settings import (
-    APPROVALS,
-    CLASSIFICATIONS,
-    DEFAULT_TIMEOUT,
-    INVOCATIONS,
-    STREAMINGS,
-    contradictions,
-    hints_of,
-    seconds,
-    timeout_fault,
-    unknown_words,
-)
+from registry.protoc.settings import STREAMINGS, contradictions, skill_settings, timeout_fault, unknown_words
 
 SKILL_RESULT = "interchange.v1.SkillResult"
 
@@ -49,11 +38,12 @@ def skill_of(method: MethodDescriptor, note: Note[SkillOptions], agent: Agent, b
     """The skill a method is, None if its shape cannot be one.
 
     Raises:
-        RulesBroken: buf.validate cannot enforce the rules of its input.
+        BrokenRulesError: buf.validate cannot enforce the rules of its input.
     """
-    if any(
-        [bench.problems.add(note.at(field), sentence) or True for field, sentence in _misfits(method, note.options)]
-    ):
+    misfits = list(_misfits(method, note.options))
+    for field, sentence in misfits:
+        bench.problems.add(note.at(field), sentence)
+    if misfits:
         return None
     notes = notes_of(method, bench.annotations)
     check_params(method, notes, bench.problems)
@@ -66,7 +56,6 @@ def skill_of(method: MethodDescriptor, note: Note[SkillOptions], agent: Agent, b
         tool_name=ToolName(options.external_name or tool_name(agent.name, name)),
         title=options.title or words(name),
         description=note.description,
-        tags=tuple(options.tags),
         examples=bench.examples.of_skill(
             options.examples, note, schema=schema, message=method.input_type, bound=_bound(notes)
         ),
@@ -74,40 +63,36 @@ def skill_of(method: MethodDescriptor, note: Note[SkillOptions], agent: Agent, b
         input_type=method.input_type.full_name,
         output_type=method.output_type.full_name,
         streaming=_streaming(method, options),
-        hints=hints_of(options),
-        approval=APPROVALS[options.approval],
-        invocation=INVOCATIONS[options.invocation],
-        scopes=tuple(options.scopes),
-        timeout=seconds(options) if options.HasField("timeout") else DEFAULT_TIMEOUT,
-        classification=CLASSIFICATIONS.get(options.classification, agent.classification),
         input_schema=schema,
         output_schema=_output(method, options, bench.annotations),
         params=params_of(method, notes, bench.annotations),
         exclusive=_exclusive(method, notes),
+        **skill_settings(options, classification=agent.classification),
     )
 
 
 def check_skill(method: MethodDescriptor, note: Note[SkillOptions], problems: Problems) -> None:
-    """Report names and settings that cannot be, and hints that contradict each other."""
-    options, name = note.options, skill_name(method, note.options)
+    """Report a name that cannot be, and settings that contradict each other."""
+    name = skill_name(method, note.options)
     if not SKILL_NAME.fullmatch(name):
         problems.add(note.at("name"), f'"{name}" is not a name of a skill: 1 to 60 of a-z, 0-9 and _.')
-    if options.external_name and not TOOL_NAME.fullmatch(options.external_name):
-        problems.add(
-            note.at("external_name"),
-            f'"{options.external_name}" is not a tool name: 1 to 64 of A-Z, a-z, 0-9, _ and -.',
-        )
-    if options.external_name in RESERVED_TOOLS:
-        problems.add(note.at("external_name"), f'"{options.external_name}" is a tool of the gateway itself.')
+    check_skill_settings(method.name, note, problems)
+
+
+def check_skill_settings(label: str, note: Note[SkillOptions], problems: Problems) -> None:
+    """Report settings that cannot be, and hints that contradict each other."""
+    options, tool = note.options, note.options.external_name
+    if tool and not TOOL_NAME.fullmatch(tool):
+        problems.add(note.at("external_name"), f'"{tool}" is not a tool name: 1 to 64 of A-Z, a-z, 0-9, _ and -.')
     for field, sentence in contradictions(options):
-        problems.add(note.at(field), f"{method.name}: {sentence}")
+        problems.add(note.at(field), f"{label}: {sentence}")
     if fault := timeout_fault(options):
-        problems.add(note.at("timeout"), f"{method.name}: {fault}")
+        problems.add(note.at("timeout"), f"{label}: {fault}")
     for scope in options.scopes:
         if not SCOPE.fullmatch(scope):
-            problems.add(note.at("scopes"), f'{method.name}: "{scope}" is not an OAuth scope (RFC 6749 §3.3).')
+            problems.add(note.at("scopes"), f'{label}: "{scope}" is not an OAuth scope (RFC 6749 §3.3).')
     for field in unknown_words(options):
-        problems.add(note.at(field), f"{method.name}: {field} has a value that this version does not know.")
+        problems.add(note.at(field), f"{label}: {field} has a value that this version does not know.")
 
 
 def _misfits(method: MethodDescriptor, options: SkillOptions) -> Iterator[tuple[str, str]]:

@@ -80,10 +80,6 @@ def _number(direction: Direction, *, single: bool) -> dict[str, object]:
     return {"type": "number", **({"minimum": -_FLOAT_MAX, "maximum": _FLOAT_MAX} if single else {})}
 
 
-def _text(pattern: str, **more: object) -> Callable[[Direction], dict[str, object]]:
-    return lambda _: {"type": "string", **more, "pattern": pattern}
-
-
 def _wrapper(kind: int) -> Callable[[Direction], dict[str, object]]:
     return lambda direction: scalar(kind, direction)
 

@@ -80,9 +80,7 @@ def skill(
     return SkillEntry(skill=content, revision=1, pin=Pin(pin), descriptors=Digest("sha256:d"), binding=None)
 
 
-def agent(
-    name: str, *, domain: str = "hiring", classification: Classification = Classification.INTERNAL
-) -> AgentEntry:
+def agent(name: str, *, domain: str = "hiring", classification: Classification = Classification.INTERNAL) -> AgentEntry:
     content = Agent(
         name=AgentName(name),
         title=name,

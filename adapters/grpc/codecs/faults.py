@@ -13,6 +13,7 @@ from registry.model import FarSideError, FarSideFault, Fault, InvalidArguments, 
 
 _NODES = 2_000
 _PREFIX = re.compile(r"^(?:Failed to parse \S+ field: )+")
+_SUFFIX = re.compile(r" at [\w.]+(?:\[[^\]]*\])?(?:\.[\w.\[\]]+)?$")
 _WELL_KNOWN = "google.protobuf."
 
 Misfit = Callable[[Descriptor, JsonObject], str]
@@ -103,13 +104,15 @@ class _Search:
             if field is None:
                 yield Fault(pointer(*path, key), "is not a field that is known here")
             elif words := self._misfit(message, {key: each}):
-                yield from list(self._deeper(each, field, (*path, key))) or [Fault(pointer(*path, key), words)]
+                yield from list(self._deeper(each, message, field, (*path, key))) or [Fault(pointer(*path, key), words)]
 
-    def _deeper(self, value: JsonValue, field: FieldDescriptor, path: tuple[object, ...]) -> Iterator[Fault]:
+    def _deeper(
+        self, value: JsonValue, message: Descriptor, field: FieldDescriptor, path: tuple[object, ...]
+    ) -> Iterator[Fault]:
         """The faults inside a value; none if it is the value itself that is wrong."""
         content = _content(field)
         for wrapped, each, step in _pieces(value, field):
-            words = self._misfit(field.containing_type, {field.name: wrapped})
+            words = self._misfit(message, {field.name: wrapped})
             if not words:
                 continue
             inside = self._inside(each, content, (*path, *step))
@@ -145,7 +148,7 @@ def _is_small(arguments: JsonObject) -> bool:
 
 def words_of(error: Exception) -> str:
     """What a converter said, without its account of the way there."""
-    return _PREFIX.sub("", _line(error)).removesuffix(".")
+    return _SUFFIX.sub("", _PREFIX.sub("", _line(error)).removesuffix("."))
 
 
 def _line(error: Exception) -> str:

@@ -26,7 +26,7 @@ from adapters.grpc.codecs.faults import (
     words_of,
 )
 from registry.model import BadRequest, Fault, InvalidArguments, JsonObject
-from registry.protoc.descriptors import class_in, private_pool, read_set
+from registry.protoc.descriptors import class_in, descriptor_of, private_pool, read_set
 
 READING = (json_format.ParseError, EncodeError, TypeError, ValueError, OverflowError, RecursionError, AttributeError,
            KeyError)  # fmt: skip
@@ -50,7 +50,8 @@ class GoogleCodec:
         self._pool = pool_of(descriptor_set)
         self._input = _class(self._pool, input_type)
         self._output = _class(self._pool, output_type)
-        self._groups = groups_of(self._input.DESCRIPTOR)
+        self._descriptor = descriptor_of(self._input)
+        self._groups = groups_of(self._descriptor)
         self._validator = protovalidate.Validator()
 
     def encode(self, arguments: JsonObject) -> bytes:
@@ -82,12 +83,12 @@ class GoogleCodec:
 
     def located(self, arguments: JsonObject, error: Exception) -> InvalidArguments:
         """Every place where the arguments do not convert; the whole, in the error's words, if none is found."""
-        faults = located_faults(arguments, self._input.DESCRIPTOR, self._misfit)
+        faults = located_faults(arguments, self._descriptor, self._misfit)
         return InvalidArguments(faults or [Fault("", words_of(error))])
 
     def broken(self, violations: Iterable[ViolationPb]) -> InvalidArguments:
         """The rules the arguments break."""
-        return InvalidArguments(rule_faults(violations, self._input.DESCRIPTOR))
+        return InvalidArguments(rule_faults(violations, self._descriptor))
 
     def _misfit(self, message: Descriptor, value: JsonObject) -> str:
         built = class_in(self._pool, message.full_name)()

@@ -88,34 +88,26 @@ async def test_a_client_that_reads_slowly_slows_the_far_side_down(adapter: GrpcA
 
     async def tell(_request: bytes, _context: Context) -> AsyncIterator[bytes]:
         nonlocal sent
-        for _ in range(200):
+        for _ in range(400):
             sent += 1
-            yield reply(text="x" * MIB)
+            yield reply(text="x" * 100_000)
 
     async def emit(_progress: Progress) -> None:
         emitted.set()
         await may_go_on.wait()
 
     async with serving(tell=tell) as far_side, asyncio.TaskGroup() as group:
-        call = permitted(binding(far_side.target), streaming=Streaming.LAST, timeout=30, seconds=30)
-        group.create_task(adapter.deliver(call, emit))
+        where = binding(far_side.target)
+        group.create_task(adapter.deliver(permitted(where, streaming=Streaming.LAST, timeout=30, seconds=30), emit))
         await emitted.wait()
-        await _still(lambda: sent)
-        assert sent < 50
+        before = -1
+        while before != sent:  # until other calls to the same service come and go, and the stream stands still
+            before = sent
+            for _ in range(20):
+                await adapter.deliver(permitted(where), nowhere)
+        assert sent < 200
         may_go_on.set()
-    assert sent == 200
-
-
-async def _still(count) -> None:  # noqa: ANN001
-    """Wait until the number does not grow while other servers' calls come and go."""
-    async with serving() as other:
-        async with asyncio.timeout(10):
-            while True:
-                before = count()
-                for _ in range(20):
-                    await asyncio.open_connection("127.0.0.1", other.port)
-                if count() == before:
-                    return
+    assert sent == 400
 
 
 async def test_the_deadline_ends_a_stream_that_goes_on_for_ever(adapter: GrpcAdapter) -> None:
