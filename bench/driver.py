@@ -9,7 +9,7 @@ import base64
 import json
 import sys
 import time
-from typing import Any
+from typing import Any, cast
 
 import uvloop
 
@@ -24,8 +24,7 @@ class Connection(asyncio.Protocol):
         self.transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop has classes of its own
         self._send()
 
     def _send(self) -> None:

@@ -57,7 +57,7 @@ class _Shell:
         try:
             pairs = await _read_form(request)
         except InterchangeError as error:
-            return JSONResponse({"error": "invalid_request", "error_description": error.message}, 400)
+            return _refusal("invalid_request", error.message)
         answer = await self._issuer.token(pairs, authorization=request.headers.get("authorization", ""))
         return _write(answer)
 
@@ -65,7 +65,7 @@ class _Shell:
         try:
             body = await _read_body(request)
         except InterchangeError as error:
-            return JSONResponse({"error": "invalid_client_metadata", "error_description": error.message}, 400)
+            return _refusal("invalid_client_metadata", error.message)
         return _write(self._issuer.register(body))
 
     async def authorize(self, request: Request) -> Response:
@@ -106,6 +106,11 @@ async def _read_form(request: Request) -> Sequence[tuple[str, str]]:
         return parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=50, errors="strict")
     except ValueError:
         raise BadRequest("The form is not UTF-8 or has too many fields.") from None
+
+
+def _refusal(error: str, description: str) -> Response:
+    body = {"error": error, "error_description": description}
+    return JSONResponse(body, 400, headers={"Cache-Control": "no-store"})
 
 
 def _write(answer: Answer) -> Response:

@@ -129,9 +129,8 @@ def read_bearer(scope: Scope) -> str:
     values = [value for name, value in scope["headers"] if name == b"authorization"]
     if len(values) > 1:
         raise BadRequest("There is more than one Authorization header.")
-    if b"access_token" in scope["query_string"] and any(
-        name == "access_token" for name, _ in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    ):
+    query: bytes = scope["query_string"]
+    if query and any(name == "access_token" for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)):
         raise BadRequest("Tokens are taken from the Authorization header only.")
     if not values:
         return ""

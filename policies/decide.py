@@ -41,11 +41,13 @@ _ACTIONS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySet:
-    """Policies that hold together: parsed, validated, of one version. `obligations` are asked after an allow only."""
+    """Policies that hold together: parsed, validated, of one version. `obligations` are asked after an allow only;
+    `remarks` are what their authors may want to know of them."""
 
     version: str
     rules: tuple[Rule, ...]
     obligations: tuple[Rule, ...]
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -63,6 +65,7 @@ class Judge:
 
     def __init__(self, policies: PolicySet, catalog: Catalog) -> None:
         self.version = policies.version
+        self.remarks = policies.remarks
         self._catalog = catalog
         slices, obligations = Slices(policies.rules), Slices(policies.obligations)
         self._anchors = slices.principal_anchors | obligations.principal_anchors

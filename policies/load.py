@@ -6,7 +6,7 @@ against the schema of what is registered. Only what passed all of them is ever a
 """
 
 import hashlib
-import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,9 +16,9 @@ from policies.cedar import CedarError, read_trees, validate
 from policies.decide import Judge, PolicySet
 from policies.nesting import Statement, statements
 from policies.rules import Rule, objections, read_rule
-from policies.schema import Records, mentioned_records, schema_with
+from policies.schema import Mentions, mentions, schema_with
 from registry.catalog import Catalog
-from registry.model import BadRequest, Skill
+from registry.model import BadRequest
 
 MAX_SOURCE = 4 * 1024 * 1024
 
@@ -69,14 +69,11 @@ def build_judge(sources: Sequence[PolicySource], catalog: Catalog) -> Judge:
     """
     all_sources = (*baseline(), *(source for source in sources if source not in baseline()))
     skills = (entry.skill for entry in catalog.skills.values())
-    records, shared = mentioned_records(skills, (source.text for source in all_sources))
-    if shared:
-        raise PolicyProblems([_ambiguous(name, shared[name], all_sources) for name in sorted(shared)])
-    return Judge(_checked(all_sources, records), catalog)
+    return Judge(_checked(all_sources, mentions(skills, (source.text for source in all_sources))), catalog)
 
 
 @lru_cache(maxsize=2)
-def _checked(sources: tuple[PolicySource, ...], records: Records) -> PolicySet:
+def _checked(sources: tuple[PolicySource, ...], registered: Mentions) -> PolicySet:
     """Read and check a set. Kept, since a publish seldom changes what policies can read of the skills."""
     problems: list[str] = []
     rules: list[Rule] = []
@@ -86,13 +83,14 @@ def _checked(sources: tuple[PolicySource, ...], records: Records) -> PolicySet:
         except PolicyProblems as error:
             problems += error.problems
     problems += _repeated(rules)
-    problems += _invalid(rules, records)
+    problems += _invalid(rules, registered)
     if problems:
         raise PolicyProblems(problems)
     return PolicySet(
         version=_version(sources),
         rules=tuple(rule for rule in rules if not rule.obligations),
         obligations=tuple(rule for rule in rules if rule.obligations),
+        remarks=tuple(_remarks(rules, registered)),
     )
 
 
@@ -114,7 +112,12 @@ def _read(source: PolicySource) -> list[Rule]:
     ]
     if wrong := [f"{where}: {sentence}" for where, _, tree in placed for sentence in objections(tree)]:
         raise PolicyProblems(wrong)
-    return [read_rule(tree, text=statement.text, where=where) for where, statement, tree in placed]
+    lines: Counter[str] = Counter()
+    rules: list[Rule] = []
+    for where, statement, tree in placed:
+        lines[where] += 1
+        rules.append(read_rule(tree, text=statement.text, where=where, number=lines[where]))
+    return rules
 
 
 def _unparsed(source: PolicySource, found: Sequence[Statement]) -> Iterator[str]:
@@ -133,23 +136,43 @@ def _repeated(rules: Sequence[Rule]) -> Iterator[str]:
             yield f'{rule.where}: @id("{rule.id}") is taken by the policy at {first[rule.id].where}'
 
 
-def _invalid(rules: Sequence[Rule], records: Records) -> Iterator[str]:
-    """What the strict validator finds, obligations included."""
+def _invalid(rules: Sequence[Rule], registered: Mentions) -> Iterator[str]:
+    """What the strict validator finds, obligations included; and arguments that it lets pass."""
     if not rules:
         return
     try:
-        schema = schema_with(records)
+        schema = schema_with(registered.records)
     except CedarError as error:
-        yield f"schema: the arguments of {', '.join(name for name, _ in records)} make no schema: {error}"
+        yield f"schema: the arguments of {', '.join(name for name, _ in registered.records)} make no schema: {error}"
         return
-    for position, sentence in validate([rule.text for rule in rules], schema):
+    found = validate([rule.text for rule in rules], schema)
+    for position, sentence in found:
         yield f"{rules[position].where}: {sentence}"
+    complained = {position for position, _ in found}
+    for position, rule in enumerate(rules):
+        if position not in complained:
+            yield from (f"{rule.where}: {sentence}" for sentence in _argument_faults(rule, registered))
 
 
-def _ambiguous(name: str, skills: Sequence[Skill], sources: Sequence[PolicySource]) -> str:
-    source, found = next((source, at) for source in sources if (at := re.search(rf"\b{name}\b", source.text)))
-    line = source.text.count("\n", 0, found.start()) + 1
-    return f"{source.name}:{line}: context.args.{name} could be any of {', '.join(skill.id for skill in skills)}"
+def _argument_faults(rule: Rule, registered: Mentions) -> Iterator[str]:
+    """To the validator, `has` of what no skill declares is merely false: a forbid on it would be a silent hole."""
+    declared = {name: {param.name for param in params} for name, params in registered.records}
+    shared = dict(registered.shared)
+    for name, field in sorted(rule.reads.fields):
+        if name in shared:
+            yield f"context.args.{name} could be any of {', '.join(shared[name])}"
+        elif name in registered.silent:
+            yield f"context.args.{name}: this skill declares no policy-visible parameters"
+        elif field and field not in declared.get(name, {field}):
+            yield f"context.args.{name}.{field}: this skill declares no policy-visible parameter of that name"
+
+
+def _remarks(rules: Sequence[Rule], registered: Mentions) -> Iterator[str]:
+    """Arguments of skills that are not registered: no mistake, since policies come before skills, unless misspelt."""
+    known = {name for name, _ in registered.records}
+    for rule in rules:
+        for name in sorted({name for name, _ in rule.reads.fields} - known):
+            yield f"{rule.where}: context.args.{name} is of no registered skill"
 
 
 def _read_folder(folder: Path) -> Iterator[PolicySource]:

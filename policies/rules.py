@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from policies.cedar import Uid
+from policies.schema import ATTRIBUTES
 from registry.model import JsonObject, JsonValue
 
 USE = frozenset({"list", "invoke", "message"})
@@ -39,7 +40,8 @@ class Reads:
     """What decides whether a policy matches a resource: these attributes, being or being in one of these entities,
     any of its ancestors (`ancestry`: `resource in principal.domain`), or more than we can say (`identity`).
 
-    `arguments` says that the policy may look at `context.args`.
+    `arguments` says that the policy may look at `context.args`; `fields` which records and fields of it are named, as
+    (record, field), the field empty where only the record is.
     """
 
     attributes: frozenset[str] = frozenset()
@@ -47,6 +49,7 @@ class Reads:
     ancestry: bool = False
     identity: bool = False
     arguments: bool = False
+    fields: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -66,13 +69,14 @@ class Rule:
     obligations: tuple[str, ...] = ()
 
 
-def read_rule(tree: JsonObject, *, text: str, where: str) -> Rule:
-    """Read one policy that parsed. `where` is `file:line`, its id unless it has one."""
+def read_rule(tree: JsonObject, *, text: str, where: str, number: int = 1) -> Rule:
+    """Read one policy that parsed. `where` is `file:line`, and its id too unless it has one; `number` tells policies of
+    one line apart."""
     notes = _notes(tree)
     conditions = cast(Sequence[JsonObject], tree["conditions"])
     scopes = [_scope(tree[place]) for place in ("principal", "resource")]
     return Rule(
-        id=notes.get("id") or where,
+        id=notes.get("id") or (where if number == 1 else f"{where}#{number}"),
         where=where,
         text=text,
         permits=tree["effect"] == "permit",
@@ -125,6 +129,9 @@ def _blind_spots(op: str, body: JsonValue) -> Iterator[str]:
     left = cast(JsonObject, body)["left"]
     if (literal := _literal(left)) and op != "is":
         yield f'{literal.type}::"{literal.id}" is not part of a call: only principal, resource and context are known'
+    path = _path({op: body})
+    if op == "has" and path and path[:2] != ("context", "args") and path[-1] not in ATTRIBUTES:
+        yield f"nothing has an attribute `{path[-1]}`, so `{'.'.join(path[:-1])} has {path[-1]}` is always false"
     within = cast(JsonObject, body).get("right" if op == "in" else "in")
     groups = [uid for uid in _literals(within) if uid.type == "Group"] if op in ("in", "is") else []
     if groups and not _asks(left):
@@ -166,6 +173,7 @@ def _actions(scope: JsonObject) -> frozenset[str] | None:
 def _reads(bodies: Sequence[JsonValue], scopes: Sequence[Scope]) -> Reads:
     attributes: set[str] = set()
     literals = {scope.anchor for scope in scopes if scope.anchor}
+    fields: set[tuple[str, str]] = set()
     ancestry = identity = arguments = False
     for body in bodies:
         for op, node in _nodes(body):
@@ -175,12 +183,14 @@ def _reads(bodies: Sequence[JsonValue], scopes: Sequence[Scope]) -> Reads:
             ancestry |= use == "ancestry"
             identity |= use == "identity"
             arguments |= _reads_arguments(op, node)
+            fields.update(_argument_fields(op, node))
     return Reads(
         attributes=frozenset(attributes),
         literals=frozenset(literals),
         ancestry=ancestry,
         identity=identity,
         arguments=arguments,
+        fields=frozenset(fields),
     )
 
 
@@ -207,6 +217,24 @@ def _reads_arguments(op: str, node: JsonValue) -> bool:
     if not any(_variable(operand) == "context" for operand in _children(op, node)):
         return False
     return op not in (".", "has") or cast(JsonObject, node)["attr"] == "args"
+
+
+def _argument_fields(op: str, node: JsonValue) -> Iterator[tuple[str, str]]:
+    """(record, field) where this operation reads, or asks for, one of them."""
+    path = _path({op: node})
+    if path[:2] == ("context", "args") and len(path) > 2:
+        yield path[2], path[3] if len(path) > 3 else ""
+
+
+def _path(node: JsonValue) -> tuple[str, ...]:
+    """`context.args.x has y` as its four names; empty for whatever does not begin with a variable."""
+    if name := _variable(node):
+        return (name,)
+    for op in (".", "has"):
+        read = node.get(op) if isinstance(node, Mapping) else None
+        if isinstance(read, Mapping) and (left := _path(read["left"])):
+            return (*left, cast(str, read["attr"]))
+    return ()
 
 
 def _nodes(root: JsonValue) -> Iterator[tuple[str, JsonValue]]:

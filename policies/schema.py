@@ -8,7 +8,8 @@ name can matter to validation.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from registry.model import Param, Skill
 
 _TEXT = (Path(__file__).parent / "schema.cedarschema").read_text(encoding="utf-8")
 _ARGS = "type Args = {};"
+
+ATTRIBUTES = frozenset(re.findall(r"(\w+)\??:", re.sub(r"//.*", "", _TEXT)))
+"""The names of all attributes that anything has, arguments of skills aside."""
 
 Records = tuple[tuple[str, tuple[Param, ...]], ...]
 """Names of skills in `context.args`, each with what policies may read of it; sorted, so that equal ones compare so."""
@@ -48,15 +52,31 @@ def record_of(skill: Skill) -> Records:
     return ((record_name(skill.id), params),) if params else ()
 
 
-def mentioned_records(skills: Iterable[Skill], texts: Iterable[str]) -> tuple[Records, Mapping[str, Sequence[Skill]]]:
-    """The records whose names occur in policy texts, and those names that several skills share."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mentions:
+    """What policy texts can mean by `context.args.NAME`: the records of registered skills, the names of skills that
+    show policies nothing, and names that several skills share. Only names that occur in the texts, so this stays small
+    and is equal as long as nothing changed that matters to the policies."""
+
+    records: Records = ()
+    silent: frozenset[str] = frozenset()
+    shared: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+def mentions(skills: Iterable[Skill], texts: Iterable[str]) -> Mentions:
+    """Find the skills whose names in `context.args` occur in policy texts."""
     words = frozenset(word for text in texts for word in re.findall(r"\w+", text))
     found: dict[str, list[Skill]] = defaultdict(list)
     for skill in skills:
-        if visible(skill) and record_name(skill.id) in words:
-            found[record_name(skill.id)].append(skill)
-    records = tuple(sorted(record for namesakes in found.values() for record in record_of(namesakes[0])))
-    return records, {name: namesakes for name, namesakes in found.items() if len(namesakes) > 1}
+        if (name := record_name(skill.id)) in words:
+            found[name].append(skill)
+    return Mentions(
+        records=tuple(sorted(record for namesakes in found.values() for record in record_of(namesakes[0]))),
+        silent=frozenset(name for name, namesakes in found.items() if not visible(namesakes[0])),
+        shared=tuple(
+            (name, tuple(skill.id for skill in found[name])) for name in sorted(found) if len(found[name]) > 1
+        ),
+    )
 
 
 def _attribute(param: Param) -> str:

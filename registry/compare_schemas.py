@@ -24,6 +24,9 @@ class Difference:
     breaking: bool
 
 
+TOO_DIFFERENT = Difference("the schemas are too different to compare in full", True)
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """The same place in both schemas, with references already followed."""
@@ -65,15 +68,16 @@ def compare_outputs(old: JsonObject, new: JsonObject) -> tuple[Difference, ...]:
 
 
 def _compared(walk: Walk, path: str) -> tuple[Difference, ...]:
-    return () if walk.old_root == walk.new_root else tuple(_differences(walk, path, walk.old_root, walk.new_root))
+    if walk.old_root == walk.new_root:
+        return ()
+    return tuple(dict.fromkeys(_differences(walk, path, walk.old_root, walk.new_root)))
 
 
 def _differences(walk: Walk, path: str, old: JsonValue, new: JsonValue) -> Iterator[Difference]:
     """Everything that changed from one subschema to the other."""
     walk.left -= 1
     if walk.left <= 0:
-        if walk.left == 0:
-            yield Difference(f"{path}: the two are too different to compare in full", True)
+        yield TOO_DIFFERENT
         return
     pair = (_reference(old), _reference(new))
     if all(pair):
@@ -222,7 +226,7 @@ def _default(_: Walk, place: Place, keyword: str) -> Iterator[Difference]:
 def _accepts_below(walk: Walk, place: Place, keyword: str) -> Iterator[Difference]:
     """A subschema for whatever else there is: items, values of a map, names."""
     old, new = place.old.get(keyword, True), place.new.get(keyword, True)
-    if old == new and _whole(new):
+    if old == new and (isinstance(new, bool) or _whole(new)):
         return
     if old is False or _whole(new):
         yield place.finds(f"{keyword} opened", breaking=False)
@@ -267,7 +271,7 @@ def _promises(_: Walk, place: Place, keyword: str) -> Iterator[Difference]:
 
 def _answers_below(walk: Walk, place: Place, keyword: str) -> Iterator[Difference]:
     old, new = place.old.get(keyword, True), place.new.get(keyword, True)
-    if old == new and _whole(new):
+    if old == new and (isinstance(new, bool) or _whole(new)):
         return
     if old is False or _whole(old):
         yield place.finds(f"{keyword} changed", breaking=False)

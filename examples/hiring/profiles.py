@@ -61,7 +61,7 @@ def all_profiles() -> Mapping[str, pb.Profile]:
     return {profile.candidate.id: profile for profile in (_profile(number, chance) for number in range(1, POOL + 1))}
 
 
-def seniority_after(years: int) -> pb.Seniority.ValueType:
+def seniority_after(years: int) -> pb.Seniority:
     """Say how experienced somebody with that many years is."""
     if years <= 2:
         return pb.SENIORITY_JUNIOR

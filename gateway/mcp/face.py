@@ -163,6 +163,7 @@ class McpFace:
         page = cast("Mapping[str, Any]", result.structured)
         entries = [catalog.skills[skill] for skill in page["skills"] if skill in catalog.skills]
         answer: dict[str, Any] = {
+            "resultType": "complete",
             "tools": [self._shelf.tool(entry) for entry in entries],
             "ttlMs": self._rules.ttl_ms,
             "cacheScope": "private",

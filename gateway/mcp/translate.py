@@ -105,7 +105,7 @@ def write_result(result: Result, *, offer: ClientOffer, version: str) -> dict[st
     content = [write_part(part) for part in result.parts]
     if not content and result.text:
         content = [{"type": "text", "text": result.text}]
-    answer: dict[str, Any] = {"content": content, "isError": result.is_error}
+    answer: dict[str, Any] = {"resultType": "complete", "content": content, "isError": result.is_error}
     if isinstance(result.structured, Mapping) or (
         result.structured is not None and version in MODERN_PROTOCOL_VERSIONS
     ):
@@ -157,13 +157,17 @@ def write_error(error: InterchangeError) -> dict[str, Any]:
         raise MCPError(t.INTERNAL_ERROR, error.message)
     if error.code in PROTOCOL_ERRORS:
         raise MCPError(PROTOCOL_ERRORS[error.code], error.message)
-    answer: dict[str, Any] = {"content": [{"type": "text", "text": error.message}], "isError": True}
     meta: dict[str, Any] = {"interchange/error": error.code}
     if isinstance(error, FarSideError):
         meta["interchange/retryable"] = error.retryable
         if error.retry_after is not None:
             meta["interchange/retryAfter"] = error.retry_after
-    return {**answer, "_meta": meta}
+    return {**write_failure(error.message), "_meta": meta}
+
+
+def write_failure(text: str) -> dict[str, Any]:
+    """A tool result that says in words why there is none."""
+    return {"resultType": "complete", "content": [{"type": "text", "text": text}], "isError": True}
 
 
 def write_unknown_tool(error: Unknown | BadRequest, name: str) -> MCPError:
@@ -177,7 +181,7 @@ def _write_questions(result: Result, offer: ClientOffer, version: str) -> dict[s
     missing: dict[str, dict[str, object]] = {kind: {} for kind in sorted(kinds) if not getattr(offer, kind, False)}
     if version not in MODERN_PROTOCOL_VERSIONS:
         text = "This tool needs to ask the client first, which this revision of MCP cannot do here: use 2026-07-28."
-        return {"content": [{"type": "text", "text": text}], "isError": True}
+        return write_failure(text)
     if missing:
         raise MCPError(
             t.MISSING_REQUIRED_CLIENT_CAPABILITY,

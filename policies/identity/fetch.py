@@ -12,6 +12,7 @@ import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import cached_property
 from typing import cast
 
 import httpx
@@ -22,9 +23,8 @@ from registry.model import InterchangeError, JsonObject
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 SECONDS = 5.0
-_EMBEDS_IPV4 = tuple(
-    ipaddress.ip_network(text) for text in ("::ffff:0:0/96", "::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16")
-)
+_GLOBAL_IPV6 = ipaddress.ip_network("2000::/3")
+_EMBEDS_IPV4 = ipaddress.ip_network("2002::/16")
 _LOOKS_NUMERIC = re.compile(r"(?:.*\.)?(?:0x[0-9a-f]*|[0-9]+)\.?", re.IGNORECASE)
 
 
@@ -47,7 +47,10 @@ class Fetcher:
         self._unscreened = frozenset(unscreened)
         self._resolve = resolve or resolve_host
         self._seconds = seconds
-        self._tls = ssl.create_default_context()
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        return ssl.create_default_context()  # 30 ms, so only once something is fetched, and once
 
     async def get_json(self, url: str, *, limit: int) -> JsonObject:
         """Return the JSON object at `url`, of at most `limit` bytes.
@@ -78,8 +81,8 @@ class Fetcher:
         host = asked.raw_host.decode("ascii")
         if asked.scheme != "https" and not (exempt and asked.scheme == "http"):
             raise Unfetchable(f"{_shown(url)} is not https")
-        if asked.userinfo or asked.fragment or not host:
-            raise Unfetchable(f"{_shown(url)} has user information, a fragment or no host")
+        if asked.userinfo or asked.fragment or not host or not origin(url):
+            raise Unfetchable(f"{_shown(url)} has user information, a fragment, an odd port or no host")
         address = await self._address(host, asked.port or (443 if asked.scheme == "https" else 80), exempt=exempt)
         headers = {"Host": asked.netloc.decode("ascii"), "Accept": "application/json", "Accept-Encoding": "identity"}
         name = {} if _is_address(host) else {"sni_hostname": host}
@@ -108,11 +111,14 @@ def is_public(text: str) -> bool:
         address = ipaddress.ip_address(text)
     except ValueError:
         return False
-    if isinstance(address, ipaddress.IPv6Address) and (
-        address.scope_id is not None or any(address in network for network in _EMBEDS_IPV4)
-    ):
+    if isinstance(address, ipaddress.IPv6Address) and not _is_global_unicast(address):
         return False
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
+
+
+def _is_global_unicast(address: ipaddress.IPv6Address) -> bool:
+    """2000::/3 is all that is given out. IPv4 in disguise (mapped, NAT64, compatible) is outside it, but for 6to4."""
+    return address in _GLOBAL_IPV6 and address not in _EMBEDS_IPV4 and address.scope_id is None
 
 
 async def resolve_host(host: str, port: int) -> Sequence[str]:

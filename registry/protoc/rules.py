@@ -37,8 +37,25 @@ def with_rules(schema: Schema, rules: Rules) -> Schema:
         return schema
     for kind, rule in rules.items():
         if isinstance(rule, Mapping):
-            return {**schema, **_keywords(kind, schema, cast("Rules", rule))}
+            found = _keywords(kind, schema, cast("Rules", rule))
+            listed = kind in _WIDE and "enum" in found
+            return {"type": schema["type"], **found} if listed else {**schema, **found}
     return schema
+
+
+def not_zero(schema: Schema, *, repeated: bool, zeros: Sequence[str] = ()) -> Schema:
+    """The schema of a field that must be set but has no presence: its zero value counts as unset."""
+    if schema.get("type") == "object":
+        return {"minProperties": 1, **schema}
+    if repeated:
+        return {"minItems": 1, **schema}
+    if "enum" in schema:
+        return {**schema, "enum": [each for each in cast("list[object]", schema["enum"]) if each not in zeros]}
+    if schema.get("type") == "string":
+        return {"minLength": 1, **schema}
+    if schema.get("type") == "boolean":
+        return {**schema, "const": True}
+    return {**schema, "not": {"enum": [0, "0"] if isinstance(schema.get("type"), list) else [0]}}
 
 
 def rule_of(rules: Rules, kind: str) -> Rules:
@@ -130,10 +147,8 @@ def _any(rule: Rules) -> Schema:
 
 def _wide(schema: Schema, rule: Rules) -> Schema:
     """64-bit integers come as strings or numbers, so every rule is said for both."""
-    for name, keyword in (("const", "enum"), ("in", "enum")):
-        if name in rule:
-            listed = rule[name] if isinstance(rule[name], list) else [rule[name]]
-            return {keyword: _both_ways(cast("Sequence[object]", listed))}
+    if "const" in rule or "in" in rule:
+        return {"enum": _both_ways([rule["const"]] if "const" in rule else cast("Sequence[object]", rule["in"]))}
     low, high = cast("int", schema["minimum"]), cast("int", schema["maximum"])
     lower, upper = _whole_limits(rule)
     found: Schema = {}

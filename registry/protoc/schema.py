@@ -7,7 +7,8 @@ the codec emits fits the output, which therefore requires nothing and knows no b
 
 import json
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import cast
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, OneofDescriptor
@@ -16,7 +17,7 @@ from interchange.v1.annotations_pb2 import ParamOptions
 from registry.model import JsonObject
 from registry.protoc.annotations import NO_RULES, Annotations, Note, Rules
 from registry.protoc.presence import EVERYTHING_OPTIONAL, Needed, Presence
-from registry.protoc.rules import IGNORE_IF_ZERO, Schema, bounds, rule_of, with_rules
+from registry.protoc.rules import IGNORE_ALWAYS, IGNORE_IF_ZERO, Schema, bounds, not_zero, rule_of, with_rules
 from registry.protoc.wellknown import OBJECTS, WRAPPERS, Direction, map_key, scalar, well_known
 
 Notes = Mapping[str, Note[ParamOptions]]
@@ -138,6 +139,12 @@ class _Writer:
 
     def _value_or_container(self, field: FieldDescriptor) -> Schema:
         rules = self._annotations.rules(field) if self._direction is Direction.INPUT else NO_RULES
+        if rules.get("required") and not field.has_presence and rules.get("ignore") != IGNORE_ALWAYS:
+            zeros = _zero_names(field.enum_type) if field.enum_type else []
+            return not_zero(self._unconditional(field, rules), repeated=field.is_repeated, zeros=zeros)
+        return self._unconditional(field, rules)
+
+    def _unconditional(self, field: FieldDescriptor, rules: Rules) -> Schema:
         if not field.is_repeated:
             return self._value(field, rules)
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
@@ -224,6 +231,10 @@ def _enum(enum: EnumDescriptor, rules: Rules, direction: Direction) -> Schema:
     return {"type": "string", "enum": kept or names}
 
 
+def _zero_names(enum: EnumDescriptor) -> list[str]:
+    return [value.name for value in enum.values if value.number == 0]
+
+
 def _admits(rule: Rules, number: int) -> bool:
     listed = cast("Sequence[int]", rule.get("in", [number]))
     refused = cast("Sequence[int]", rule.get("not_in", []))
@@ -240,15 +251,25 @@ def _oneof_words(field: FieldDescriptor, needed: Needed) -> str:
 
 def _compositions(message: Descriptor, needed: Needed) -> Schema:
     """The oneofs of a message that is not the root, where composition is allowed."""
-    found = [_one_of(oneof.fields, required=oneof.name in needed.oneofs) for oneof in real_oneofs(message)]
-    useful = [schema for schema in found if schema]
-    if len(useful) < 2:
-        return useful[0] if useful else {}
-    return {"allOf": useful}
+    oneofs = real_oneofs(message)
+    found = [_at_most_one(oneof) for oneof in oneofs if len(oneof.fields) > 1 and oneof.name not in needed.oneofs]
+    found += [_exactly_one(oneof) for oneof in oneofs if oneof.name in needed.oneofs]
+    if len(found) < 2:
+        return found[0] if found else {}
+    return {"allOf": found}
 
 
-def _one_of(members: Iterable[FieldDescriptor], *, required: bool) -> Schema:
-    single: list[Schema] = [{"required": [member.json_name]} for member in members]
-    if required:
-        return {"oneOf": single}
-    return {"oneOf": [*single, {"not": {"anyOf": single}}]} if len(single) > 1 else {}
+def _at_most_one(oneof: OneofDescriptor) -> Schema:
+    names = [member.json_name for member in oneof.fields]
+    if len(names) > 4:  # the pairs would outgrow the sum
+        return {"oneOf": [*_each_required(names), {"not": {"anyOf": _each_required(names)}}]}
+    pairs: list[Schema] = [{"required": list(pair)} for pair in combinations(names, 2)]
+    return {"not": pairs[0] if len(pairs) == 1 else {"anyOf": pairs}}
+
+
+def _exactly_one(oneof: OneofDescriptor) -> Schema:
+    return {"oneOf": _each_required([member.json_name for member in oneof.fields])}
+
+
+def _each_required(names: Sequence[str]) -> list[Schema]:
+    return [{"required": [name]} for name in names]

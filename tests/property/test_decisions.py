@@ -135,25 +135,29 @@ def worlds(draw: st.DrawFn) -> World:
     return World(catalog=catalog(known, owners), chains=(draw(st.sampled_from(chains)), draw(st.sampled_from(chains))))
 
 
-@dataclass(frozen=True, kw_only=True)
 class Whole:
     """The engine, asked about the whole policy set and with the whole world at hand."""
 
-    text: str
-    ids: tuple[str, ...]
-    set: cedarpy.PolicySet
-    catalog: Catalog
+    def __init__(self, texts: Sequence[str], known: Catalog) -> None:
+        found = [(one.text, one.text.split('"')[1]) for source in baseline() for one in statements(source.text)[0]]
+        found += [(text, f"test.cedar:{number + 1}") for number, text in enumerate(texts)]
+        self._ids = tuple(name for _, name in found)
+        self._set = cedarpy.PolicySet.from_str("\n".join(text for text, _ in found))
+        self._catalog = known
+        self._alone: dict[str, cedarpy.PolicySet] = {}
+        self._entities: dict[tuple[Standing, Standing | None], cedarpy.Entities] = {}
 
     def ask(self, chain: Sequence[Standing], link: Standing, action: str, name: SkillId) -> tuple[bool, frozenset[str]]:
-        answer = self._answer(chain, link, action, name, self.set)
-        return answer.allowed, frozenset(
-            self.ids[int(found.removeprefix("policy"))] for found in answer.diagnostics.reasons
-        )
+        answer = self._answer(chain, link, action, name, self._set)
+        reasons = (int(reason.removeprefix("policy")) for reason in answer.diagnostics.reasons)
+        return answer.allowed, frozenset(self._ids[reason] for reason in reasons)
 
     def matches(self, forbid: str, chain: Sequence[Standing], link: Standing, action: str, name: SkillId) -> bool:
         """Whether a forbid by itself applies: turned into a permit, it allows."""
-        permit = cedarpy.PolicySet.from_str(forbid[forbid.index("forbid") :].replace("forbid", "permit", 1))
-        return self._answer(chain, link, action, name, permit).allowed
+        if forbid not in self._alone:
+            permit = forbid[forbid.index("forbid") :].replace("forbid", "permit", 1)
+            self._alone[forbid] = cedarpy.PolicySet.from_str(permit)
+        return self._answer(chain, link, action, name, self._alone[forbid]).allowed
 
     def _answer(
         self, chain: Sequence[Standing], link: Standing, action: str, name: SkillId, policies: cedarpy.PolicySet
@@ -164,7 +168,6 @@ class Whole:
             context["person"] = {"__entity": {"type": "Person", "id": person.principal.name}}
         if action == "invoke":
             context |= {"tainted": False, "hour": 12, "args": {}}
-        asking = [principal_entity(one, self.catalog) for one in {link: 0, (person or link): 0}]
         uid = principal_uid(link.principal)
         request = {
             "principal": {"type": uid.type, "id": uid.id},
@@ -172,16 +175,21 @@ class Whole:
             "resource": {"type": "Skill", "id": name},
             "context": context,
         }
-        entities = orjson.dumps([_json(entity) for entity in self._world(asking)]).decode()
-        answer = cedarpy.is_authorized(request, policies, entities, schema=plain_schema())  # pyright: ignore[reportUnknownMemberType]
+        if (link, person) not in self._entities:
+            self._entities[link, person] = self._world(link, person)
+        world = self._entities[link, person]
+        answer = cedarpy.is_authorized(request, policies, world, schema=plain_schema())  # pyright: ignore[reportUnknownMemberType]
         assert not answer.diagnostics.errors
         return answer
 
-    def _world(self, asking: list[Entity]) -> list[Entity]:
-        registered = [skill_entity(entry) for entry in self.catalog.skills.values()]
-        registered += [agent_entity(name, entry) for name, entry in self.catalog.agents.items()]
+    def _world(self, link: Standing, person: Standing | None) -> cedarpy.Entities:
+        asking = [principal_entity(one, self._catalog) for one in {link: 0, (person or link): 0}]
+        registered = [skill_entity(entry) for entry in self._catalog.skills.values()]
+        registered += [agent_entity(name, entry) for name, entry in self._catalog.agents.items()]
         names = {entity.uid for entity in asking}
-        return asking + [entity for entity in registered if entity.uid not in names]
+        everything = asking + [entity for entity in registered if entity.uid not in names]
+        text = orjson.dumps([_json(entity) for entity in everything]).decode()
+        return cedarpy.Entities.from_json_str(text, plain_schema())  # pyright: ignore[reportUnknownMemberType]
 
 
 def _json(entity: Entity) -> dict[str, object]:
@@ -189,19 +197,11 @@ def _json(entity: Entity) -> dict[str, object]:
     return {"uid": {"type": entity.uid.type, "id": entity.uid.id}, "attrs": entity.attributes, "parents": parents}
 
 
-def whole(texts: Sequence[str], known: Catalog) -> Whole:
-    """The baseline and these policies as one text, and the id of each."""
-    found = [(one.text, one.text.split('"')[1]) for source in baseline() for one in statements(source.text)[0]]
-    found += [(text, f"test.cedar:{number + 1}") for number, text in enumerate(texts)]
-    text = "\n".join(text for text, _ in found)
-    return Whole(text=text, ids=tuple(name for _, name in found), set=cedarpy.PolicySet.from_str(text), catalog=known)
-
-
 @settings(max_examples=1000, deadline=None, suppress_health_check=SLOW)
 @given(texts=st.lists(policies(), min_size=1, max_size=12), world=worlds())
 def test_a_slice_decides_and_lists_as_the_whole_set_does(texts: list[str], world: World) -> None:
     judge = build_judge([PolicySource("test.cedar", "\n".join(texts))], world.catalog)
-    engine = whole(texts, world.catalog)
+    engine = Whole(texts, world.catalog)
     for chain in world.chains:
         listed = judge.listed(chain, world.catalog, SCOPES)
         for name in world.catalog.skills:

@@ -39,7 +39,6 @@ class NativeCodec:
             self._input = _class(self._registry, input_type)
             self._output = _class(self._registry, output_type)
             self._validator.collect_violations(self._input())  # compiles the rules now rather than during a call
-            self._output().to_json(registry=self._registry)
         except (*_LOADING, protovalidate.CompilationError) as error:
             raise Unsupported(f"{input_type}, {output_type}: {error}") from error
         self._output_name = output_type

@@ -87,6 +87,30 @@ class Context(Protocol):
     def auth_context(self) -> Mapping[str, list[bytes]]: ...
 
 
+class Server(Protocol):
+    """The part of grpc.aio's server that is used here, with types."""
+
+    def add_generic_rpc_handlers(self, handlers: tuple[object, ...]) -> None: ...
+    def add_insecure_port(self, address: str) -> int: ...
+    def add_secure_port(self, address: str, server_credentials: grpc.ServerCredentials) -> int: ...
+    async def start(self) -> None: ...
+    async def stop(self, grace: float | None) -> None: ...
+
+
+class Behaviour(Protocol):
+    """How grpc makes a method of a function."""
+
+    def __call__(self, behaviour: Callable[..., object], /) -> object: ...
+
+
+_new_server = cast("Callable[..., Server]", grpc.aio.server)  # pyright: ignore[reportUnknownMemberType]
+_handlers = cast(
+    "Callable[[str, Mapping[str, object]], object]",
+    grpc.method_handlers_generic_handler,  # pyright: ignore[reportUnknownMemberType]
+)
+_unary = cast("Behaviour", grpc.unary_unary_rpc_method_handler)
+_stream = cast("Behaviour", grpc.unary_stream_rpc_method_handler)
+
 Answer = Callable[[bytes, Context], Awaitable[bytes]]
 Telling = Callable[[bytes, Context], AsyncIterator[bytes]]
 
@@ -210,11 +234,8 @@ async def serving(
             yield message
 
     options = [("grpc.max_send_message_length", -1), ("grpc.so_reuseport", 0)]
-    server = grpc.aio.server(options=options)
-    unary = cast("Callable[..., grpc.RpcMethodHandler[bytes, bytes]]", grpc.unary_unary_rpc_method_handler)
-    stream = cast("Callable[..., grpc.RpcMethodHandler[bytes, bytes]]", grpc.unary_stream_rpc_method_handler)
-    handlers = {"Ask": unary(on_ask), "Tell": stream(on_tell)}
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+    server = _new_server(options=options)
+    server.add_generic_rpc_handlers((_handlers(SERVICE, {"Ask": _unary(on_ask), "Tell": _stream(on_tell)}),))
     address = f"{host}:{port}"
     far_side.port = (
         server.add_insecure_port(address) if credentials is None else server.add_secure_port(address, credentials)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
 
 import grpc
 import orjson
@@ -216,7 +217,7 @@ async def test_cancelling_the_task_cancels_the_call_on_the_far_side(adapter: Grp
         await hang()
         return b""
 
-    async def tell(_request: bytes, _context: Context):  # noqa: ANN202
+    async def tell(_request: bytes, _context: Context) -> AsyncIterator[bytes]:
         yield reply(text="one")
         await hang()
 

@@ -19,7 +19,7 @@ from tests.integration.adapters_grpc.far_side import (
 )
 
 
-def struct(**fields: object) -> Struct:
+def struct(**fields: str | float | bool) -> Struct:
     message = Struct()
     message.update(fields)
     return message

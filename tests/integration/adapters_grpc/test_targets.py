@@ -6,6 +6,7 @@ import time
 
 import grpc
 import pytest
+from grpc.aio import Metadata, UsageError
 
 from adapters.grpc.adapter import GrpcAdapter
 from adapters.grpc.breaker import BreakerRule
@@ -220,8 +221,8 @@ async def test_a_binding_that_changed_leaves_calls_in_hand_alone_and_then_closes
         await adapter.deliver(permitted(after), nowhere)
         release.set()
         assert (await in_hand).structured
-        with pytest.raises(grpc.aio.UsageError):
-            line.unary("/x/Y")(b"", timeout=1, metadata=grpc.aio.Metadata())
+        with pytest.raises(UsageError):
+            line.unary("/x/Y")(b"", timeout=1, metadata=Metadata())
     await channels.close()
 
 

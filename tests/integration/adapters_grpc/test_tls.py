@@ -1,6 +1,7 @@
 """TLS and mutual TLS towards a target, and bindings whose files are wrong."""
 
 import logging
+from dataclasses import asdict
 from pathlib import Path
 
 import grpc
@@ -83,19 +84,23 @@ async def test_with_mutual_tls_the_far_side_knows_us_by_our_certificate(
 @pytest.mark.parametrize(
     ("tls", "named"),
     [
-        (Tls(ca="gone.pem"), r"gone\.pem: cannot be read"),
-        (Tls(ca="junk.pem"), r"junk\.pem: holds no PEM"),
-        (Tls(certificate="alone.crt"), r"alone\.crt: .*one of the two is missing"),
+        (Tls(ca="gone.pem"), r"gone\.pem cannot be read"),
+        (Tls(ca="junk.pem"), r"junk\.pem holds no PEM certificate"),
+        (Tls(certificate="one.crt"), r"one\.crt stands alone"),
+        (Tls(key="one.key"), r"one\.key stands alone"),
+        (Tls(certificate="junk.pem", key="one.key"), r"junk\.pem holds no PEM certificate"),
+        (Tls(certificate="one.crt", key="junk.pem"), r"junk\.pem holds no PEM key"),
+        (Tls(certificate="one.crt", key="gone.key"), r"gone\.key cannot be read"),
+        (Tls(certificate="one.crt", key="other.key"), r"other\.key is not the key of one\.crt"),
     ],
 )
 async def test_a_file_that_is_wrong_is_named_to_the_caller_and_its_path_only_in_the_log(
-    adapter: GrpcAdapter, tmp_path: Path, tls: Tls, named: str, caplog: pytest.LogCaptureFixture
+    adapter: GrpcAdapter, authority: Authority, tmp_path: Path, tls: Tls, named: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "junk.pem").write_text("junk")
-    rooted = Tls(
-        ca=str(tmp_path / tls.ca) if tls.ca else "",
-        certificate=str(tmp_path / tls.certificate) if tls.certificate else "",
-    )
+    authority.sign("one")
+    authority.sign("other")
+    rooted = Tls(**{field: str(tmp_path / name) for field, name in asdict(tls).items() if name})
     with caplog.at_level(logging.ERROR, "adapters.grpc"), pytest.raises(FarSideError, match=named) as caught:
         await adapter.deliver(permitted(binding("127.0.0.1:1", tls=rooted)), nowhere)
     assert str(tmp_path) not in caught.value.message

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from google.protobuf import json_format
-from google.protobuf.struct_pb2 import Struct, Value
+from google.protobuf.struct_pb2 import ListValue, Struct, Value
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,7 +30,7 @@ def test_whole_numbers_are_integers() -> None:
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
 def test_numbers_that_json_does_not_have_are_refused(number: float) -> None:
     with pytest.raises(ValueError, match="no JSON number"):
-        read_value(Value(list_value={"values": [Value(number_value=number)]}))
+        read_value(Value(list_value=ListValue(values=[Value(number_value=number)])))
 
 
 def test_a_value_that_says_nothing_is_null() -> None:

@@ -1,5 +1,6 @@
 """Fetching from addresses that somebody else chose: what is refused, and where connections go."""
 
+import asyncio
 from collections.abc import Sequence
 
 import httpx
@@ -44,8 +45,10 @@ async def test_a_document_is_fetched_from_the_address_that_was_screened() -> Non
     [
         "127.0.0.1", "127.8.8.8", "0.0.0.0", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",
         "224.0.0.1", "240.0.0.1", "255.255.255.255", "192.0.2.1", "198.18.0.1",
-        "::", "::1", "::ffff:10.0.0.1", "::ffff:127.0.0.1", "::ffff:93.184.215.14", "::127.0.0.1", "64:ff9b::7f00:1",
-        "2002:7f00:1::", "fe80::1", "fe80::1%eth0", "fc00::1", "fd12:3456::1", "ff02::1", "2001:db8::1", "fec0::1", "rubbish",
+        "::", "::1", "::ffff:10.0.0.1", "::ffff:127.0.0.1", "::ffff:93.184.215.14",
+        "::127.0.0.1", "64:ff9b::7f00:1",
+        "2002:7f00:1::", "fe80::1", "fe80::1%eth0", "fc00::1", "fd12:3456::1", "ff02::1", "2001:db8::1",
+        "fec0::1", "rubbish",
     ],
 )  # fmt: skip
 async def test_addresses_that_are_not_public_are_refused(address: str) -> None:
@@ -64,10 +67,12 @@ def test_public_addresses_are_public(address: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "http://login.example.com/keys", "ftp://login.example.com/keys", "file:///etc/passwd", "data:application/json,{}",
+        "http://login.example.com/keys", "ftp://login.example.com/keys", "file:///etc/passwd",
+        "data:application/json,{}",
         "https:///keys", "https://user@login.example.com/keys", "https://user:pw@login.example.com/keys",
         "https://login.example.com/keys#part",
-        "https://127.0.0.1/keys", "https://10.0.0.1/keys", "https://[::1]/keys", "https://[::ffff:10.0.0.1]/keys",
+        "https://127.0.0.1/keys", "https://10.0.0.1/keys", "https://[::1]/keys",
+        "https://[::ffff:10.0.0.1]/keys",
         "https://2130706433/keys", "https://0177.0.0.1/keys", "https://0x7f.1/keys", "https://0x7f000001/keys",
         "https://127.1/keys", "https://127.0.0.1./keys", "https://[fe80::1%25eth0]/keys", "https://\x00/keys",
         "https://login.example.com:99999/keys", "http://127.0.0.1:9000/keys",
@@ -124,3 +129,15 @@ async def test_a_host_without_an_answer_is_said_to_have_none() -> None:
         await Fetcher(resolve=one_public_address).get_json(URL, limit=1000)
     with pytest.raises(Unfetchable, match="no address"):
         await Fetcher(resolve=Resolver([])).get_json(URL, limit=1000)
+
+
+@respx.mock
+async def test_a_host_that_never_finishes_is_given_up() -> None:
+    async def never(_: httpx.Request) -> httpx.Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    respx.get(THERE).mock(side_effect=never)
+
+    with pytest.raises(Unfetchable, match="TimeoutError"):
+        await Fetcher(resolve=one_public_address, seconds=0.05).get_json(URL, limit=1000)

@@ -135,17 +135,17 @@ async def test_callers_that_come_together_share_one_fetch(
 async def test_a_caller_that_goes_away_does_not_end_the_fetch_for_others(
     keys: RemoteKeys, issuer: ForeignIssuer, net: respx.MockRouter
 ) -> None:
-    opened = asyncio.Event()
+    begun, opened = asyncio.Event(), asyncio.Event()
 
     async def slowly(_: httpx.Request) -> httpx.Response:
+        begun.set()
         await opened.wait()
         return httpx.Response(200, json=issuer.jwks())
 
     net["jwks"].mock(side_effect=slowly)
     impatient = asyncio.ensure_future(keys.find(issuer.key.kid, "ES256"))
     patient = asyncio.ensure_future(keys.find(issuer.key.kid, "ES256"))
-    while not net["jwks"].called:
-        await asyncio.sleep(0)
+    await begun.wait()
     impatient.cancel()
     opened.set()
 

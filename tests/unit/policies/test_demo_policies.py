@@ -1,0 +1,68 @@
+"""The demo set in examples/policies: who may do what in examples/hiring."""
+
+from pathlib import Path
+
+import pytest
+
+from policies.decision import Verdict
+from policies.load import build_judge, load_policies
+from registry.model import Action, Approval, Classification
+from tests.support.policies import catalog, decide, skill, standing
+
+KNOWN = catalog(
+    [
+        skill("candidates.search"),
+        skill("candidates.get"),
+        skill("outreach.draft", read_only=False),
+        skill("outreach.send", read_only=False, destructive=True, approval=Approval.REQUIRED),
+        skill("ledger.show", domain="finance"),
+    ]
+)
+JUDGE = build_judge(load_policies(Path(__file__).parents[3] / "examples" / "policies"), KNOWN)
+HIRING = ("candidates.get", "candidates.search", "outreach.draft", "outreach.send")
+PERSONAS = {
+    "recruiter": standing("recruiter", "recruiters"),
+    "intern": standing("intern", "interns"),
+    "manager": standing("manager", "managers"),
+    "security": standing("security", "security", domain="security", clearance=Classification.RESTRICTED),
+    "outsider": standing("outsider", domain="partner"),
+}
+
+
+@pytest.mark.parametrize(
+    ("persona", "listed", "allowed"),
+    [
+        ("recruiter", HIRING, HIRING[:3]),
+        ("intern", HIRING[:2], HIRING[:2]),
+        ("manager", HIRING, HIRING[:3]),
+        ("security", ("candidates.get", "candidates.search", "ledger.show", "outreach.draft", "outreach.send"), ()),
+        ("outsider", (), ()),
+    ],
+)
+def test_personas_list_and_call_what_the_demo_says(
+    persona: str, listed: tuple[str, ...], allowed: tuple[str, ...]
+) -> None:
+    who = PERSONAS[persona]
+    assert JUDGE.listed([who], KNOWN, frozenset()) == listed
+    assert tuple(name for name in KNOWN.skills if decide(JUDGE, KNOWN, who, Action.INVOKE, name).allowed) == allowed
+
+
+@pytest.mark.parametrize("persona", ["recruiter", "manager"])
+def test_sending_waits_for_an_approval(persona: str) -> None:
+    found = decide(JUDGE, KNOWN, PERSONAS[persona], Action.INVOKE, "outreach.send")
+    assert (found.verdict, found.policies, found.remedies) == (Verdict.DENY, ("baseline.approval",), ("approval",))
+    assert "approval by somebody else" in found.sentence
+
+
+@pytest.mark.parametrize("persona", PERSONAS)
+def test_only_security_changes_the_catalog(persona: str) -> None:
+    for action in (Action.PUBLISH, Action.PIN):
+        assert decide(JUDGE, KNOWN, PERSONAS[persona], action).allowed is (persona == "security")
+    assert decide(JUDGE, KNOWN, PERSONAS[persona], Action.LIST).allowed
+
+
+def test_every_demo_policy_has_a_readable_id() -> None:
+    folder = Path(__file__).parents[3] / "examples" / "policies"
+    for path in folder.rglob("*.cedar"):
+        text = path.read_text(encoding="utf-8")
+        assert text.count("@id(") == text.count("permit (") + text.count("forbid (")

@@ -1,0 +1,95 @@
+"""Listing by classes. That it agrees with deciding each skill is property-tested; here is what is particular."""
+
+import pytest
+
+from policies.cedar import read_trees
+from policies.facts import Standing
+from policies.listing import Classes, Features
+from policies.load import build_judge, load_policies
+from policies.rules import Rule, read_rule
+from registry.model import Classification, PrincipalKind
+from tests.support.policies import catalog, judge, skill, standing
+
+
+def rule(text: str) -> Rule:
+    return read_rule(read_trees(text)[0], text=text, where="t:1")
+
+
+KNOWN = catalog(
+    skill(
+        f"agent{number % 10}.skill{number}",
+        domain=f"domain{number % 2}",
+        read_only=number % 3 == 0,
+        classification=Classification(1 + number % 4),
+    )
+    for number in range(1000)
+)
+
+
+@pytest.mark.parametrize(
+    ("condition", "classes"),
+    [
+        ("true", 1),
+        ("resource.readOnly", 2),
+        ("resource.classification > principal.clearance", 4),
+        ('resource in Agent::"agent1"', 2),
+        ('resource == Skill::"agent1.skill1"', 2),
+        ("resource in principal.domain", 10),
+        ("resource has tags", 1),
+        ("[resource].contains(resource)", 1000),
+        ('resource.readOnly && resource in Domain::"domain1"', 4),
+    ],
+)
+def test_classes_are_as_many_as_policies_can_tell_apart(condition: str, classes: int) -> None:
+    rules = (rule(f"permit (principal, action, resource is Skill) when {{ {condition} }};"),)
+    assert len(Classes(Features(KNOWN, rules), rules, "").speakers) == classes
+
+
+def test_what_other_principals_policies_look_at_makes_no_classes() -> None:
+    rules = tuple(
+        rule(f'permit (principal in Group::"g{n}", action, resource == Skill::"agent1.skill{n + 1}1");')
+        for n in range(50)
+    )
+    features = Features(KNOWN, rules)
+    assert len(features.all) > 50
+    assert len(Classes(features, rules[:1], "").speakers) == 2
+
+
+def test_what_listing_policies_do_not_look_at_makes_no_features() -> None:
+    text = 'permit (principal, action == Action::"invoke", resource is Skill) when { resource.readOnly };'
+    assert Features(KNOWN, (rule(text),)).attributes == ()
+
+
+def test_the_listing_of_another_catalog_is_refused() -> None:
+    mine = judge('permit (principal, action in Action::"use", resource);', KNOWN)
+    with pytest.raises(ValueError, match="catalog 1, not 2"):
+        mine.listed([standing("ann")], catalog(version=2), frozenset())
+
+
+def test_scopes_environment_and_depth_change_what_is_listed() -> None:
+    text = """
+    permit (principal, action == Action::"list", resource in Agent::"agent1") when { context.scopes.contains("more") };
+    permit (principal, action == Action::"list", resource in Agent::"agent2") when { context.environment == "test" };
+    permit (principal, action == Action::"list", resource in Agent::"agent3") when { context.depth == 2 };
+    permit (principal, action == Action::"list", resource in Agent::"agent4")
+    when { context has person && context.person in Group::"staff" };
+    """
+    mine = judge(text, KNOWN)
+    cleared = Classification.RESTRICTED
+    ann, eve = standing("ann", "staff", clearance=cleared), standing("eve", clearance=cleared)
+    helper = standing("helper", kind=PrincipalKind.AGENT, clearance=cleared)
+
+    def agents(*chain: Standing, scopes: frozenset[str] = frozenset(), environment: str = "production") -> set[str]:
+        return {name.partition(".")[0] for name in mine.listed(chain, KNOWN, scopes, environment=environment)}
+
+    assert agents(eve) == set()
+    assert agents(eve, scopes=frozenset({"more"})) == {"agent1"}
+    assert agents(eve, environment="test") == {"agent2"}
+    assert agents(eve, helper) == {"agent3"}
+    assert agents(ann) == {"agent4"}
+    assert agents(ann, helper) == {"agent3", "agent4"}
+    assert agents(helper) == set()
+
+
+def test_nobody_lists_nothing() -> None:
+    assert build_judge(load_policies(None), KNOWN).listed([], KNOWN, frozenset()) == ()
