@@ -41,7 +41,8 @@ class _Proxy:
         assert task is not None
         self._open.add(task)
         try:
-            with suppress(*GONE):
+            # Only `close` cancels, and a connection's task that ends cancelled is an error to asyncio.streams.
+            with suppress(*GONE, asyncio.CancelledError):
                 await self._join(reader, writer)
         finally:
             self._open.discard(task)

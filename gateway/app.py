@@ -9,8 +9,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from policies.audit.lines import LineLog
-from registry.operations import Registrar
 from starlette.types import ASGIApp
 
 from adapters.grpc.adapter import GrpcAdapter
@@ -28,6 +26,7 @@ from gateway.publishing import Judges, Publishing
 from gateway.state import secret
 from gateway.telemetry.setup import telemetry
 from gateway.web import web_application
+from policies.audit.lines import LineLog
 from policies.identity.dev_issuer.issuer import DevIssuer
 from policies.identity.directory import Directory, load_directory
 from policies.identity.fetch import Fetcher
@@ -38,6 +37,7 @@ from policies.identity.tokens import InboundIssuer, TokenVerifier, Verified
 from policies.identity.urls import loopback_origins
 from policies.load import load_policies
 from registry.model import BindingKind, TargetKind
+from registry.operations import Registrar
 from registry.store import Store
 
 
@@ -61,8 +61,6 @@ async def open_gateway(config: Config) -> AsyncGenerator[Gateway]:
         InterchangeError: the configuration, the directory, a policy or the state is not right; nothing was opened.
     """
     async with AsyncExitStack() as opened:
-        opened.enter_context(telemetry(config.telemetry))
-
         # What is registered, and the policies that judge it: in force together.
         store = Store.open(f"sqlite:///{config.state / 'catalog.db'}")
         opened.callback(store.close)
@@ -70,6 +68,12 @@ async def open_gateway(config: Config) -> AsyncGenerator[Gateway]:
         live = Live(judges.in_force(store.catalog()))
         registrar = Registrar(store, allowed_targets=config.registry.allowed_targets, vet=judges.vet)
         publishing = Publishing(store=store, registrar=registrar, judges=judges, live=live)
+
+        def is_registered(name: str) -> bool:
+            catalog = live.current().catalog
+            return catalog.skill(name) is not None or catalog.agent(name) is not None
+
+        opened.enter_context(telemetry(config.telemetry, registered=is_registered))
 
         # Who asks, and as whom we ask far sides.
         directory = load_directory(config.directory)
@@ -82,6 +86,12 @@ async def open_gateway(config: Config) -> AsyncGenerator[Gateway]:
             limits=GrpcLimits(answer=config.limits.result_bytes, in_hand=config.limits.calls_per_target)
         )
         opened.push_async_callback(channels.close)
+
+        async def keep_channels() -> None:
+            entries = live.current().catalog.agents.values()
+            await channels.keep(entry.binding for entry in entries if entry.binding is not None)
+
+        live.when_changed(keep_channels)
         audit = LineLog.open(config.state / "audit", fail_closed_reads=config.audit.fail_closed_reads)
         opened.push_async_callback(audit.close)
         limits = PrincipalLimits(

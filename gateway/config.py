@@ -66,7 +66,7 @@ class Limits:
     body_seconds: float = 10.0
     header_seconds: float = 10.0
     call_seconds: float = 300.0
-    result_bytes: int = 16 * 1024 * 1024
+    result_bytes: int = 4 * 1024 * 1024
     calls_per_principal: int = 64
     subscriptions_per_principal: int = 1000
     calls_per_target: int = 100

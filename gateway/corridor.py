@@ -7,13 +7,19 @@ write results; below are the rooms, which know nothing of each other.
 
 from collections.abc import Awaitable, Callable, Mapping
 
+from opentelemetry import trace
+
 from gateway.facts import FactFinder
 from gateway.limits import PrincipalLimits
-from gateway.live import Live
+from gateway.live import InForce, Live
 from gateway.obligations import finish, fulfil
+from gateway.telemetry import names
 from policies.audit.log import AuditLog
+from policies.decision import Decision
 from policies.facts import Facts
 from registry.model import Call, Emit, Result, TargetKind
+
+_tracer = trace.get_tracer("interchange.corridor")
 
 FarSide = Callable[[Call, Facts, Emit], Awaitable[Result]]
 """Whatever answers the calls about one kind of target."""
@@ -46,9 +52,26 @@ class Corridor:
         with self._limits.call(call.chain.caller):
             now = self._live.current()
             facts = self._facts.about(call, now.catalog)
-            decision = now.judge.decide(call, facts)
+            decision = _decided(now, call, facts)
             async with self._audit.recording(call, decision) as entry:
                 fulfil(decision, call)
                 result = await self._far_sides[call.target.kind](call, facts, emit)
                 entry.finished(result)
                 return finish(decision, result)
+
+
+def _decided(now: InForce, call: Call, facts: Facts) -> Decision:
+    with _tracer.start_as_current_span(names.DECIDE) as span:
+        decision = now.judge.decide(call, facts)
+        if span.is_recording():
+            span.set_attributes(
+                {
+                    names.CALL_ID: call.id,
+                    names.ACTION: call.action,
+                    names.TARGET: str(call.target),
+                    names.VERDICT: decision.verdict,
+                    names.POLICY_VERSION: decision.policy_version,
+                    names.CATALOG_VERSION: decision.catalog_version,
+                }
+            )
+        return decision

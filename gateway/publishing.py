@@ -8,12 +8,11 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 
-from registry.operations import WRITES, Registrar
-
 from gateway.live import InForce, Live
 from policies.load import PolicyProblems, PolicySource, build_judge
 from registry.catalog import Catalog
 from registry.model import JsonObject, Principal
+from registry.operations import WRITES, Registrar
 from registry.store import Store
 
 

@@ -5,6 +5,7 @@ seconds, then everything closes. `gateway.app` puts the parts together; this giv
 """
 
 import asyncio
+import gc
 import ipaddress
 import os
 import signal
@@ -76,6 +77,7 @@ async def serve(config: Config, *, config_path: Path | None, when_ready: WhenRea
                     tasks.create_task(server.serve(sockets=[door]))
                     await server.ready.wait()
                     await when_ready(serving)
+                    _settle()
 
 
 def run_until_stopped(serving: Coroutine[None, None, None]) -> None:
@@ -138,6 +140,14 @@ def _stopping(server: uvicorn.Server) -> Generator[None]:
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
+
+
+def _settle() -> None:
+    """Take what was loaded at the start out of the garbage collector's sight: it would look at it again and again
+    while large answers are read."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @contextmanager

@@ -22,7 +22,9 @@ from starlette.types import Receive, Scope, Send
 from gateway.challenge import challenge
 from gateway.config import Limits, McpRules
 from gateway.corridor import Corridor
+from gateway.guard import JSON_KEY
 from gateway.live import Live
+from gateway.mcp.express import VERSION, Express, ExpressLane, read_express, server_span
 from gateway.mcp.subscriptions import Subscriptions
 from gateway.mcp.tools import ToolShelf, read_cursor, write_cursor
 from gateway.mcp.translate import (
@@ -42,12 +44,15 @@ from registry.model import (
     NOTHING_OFFERED,
     Action,
     BadRequest,
+    Call,
+    ClientOffer,
+    Emit,
     InterchangeError,
     JsonObject,
     NeedsScope,
     Progress,
-    Result,
     SkillId,
+    Streaming,
     Target,
     TargetKind,
     Unknown,
@@ -85,8 +90,10 @@ class McpFace:
         self._subscriptions = subscriptions
         self._shelf = ToolShelf()
         live.when_changed(self._changed)
+        server = self._server(version, state_key)
+        self._lane = ExpressLane(server_info=server.server_info_stamp)
         self._sessions = StreamableHTTPSessionManager(
-            app=self._server(version, state_key),
+            app=server,
             stateless=not rules.legacy_sessions,
             max_request_body_size=limits.body_bytes,
             # The guard in front has checked hosts and origins of every path: here it would be a second, weaker list.
@@ -122,6 +129,10 @@ class McpFace:
         self._subscriptions.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        express = read_express(scope, scope.get(JSON_KEY))
+        if express is not None and self._is_plain(express.tool, scope[VERIFIED]):
+            await self._lane.answer(express, lambda: self._call_express(express, scope), receive, send)
+            return
         token = _caller.set(scope.get(VERIFIED))
         try:
             await self._sessions.handle_request(scope, receive, send)
@@ -144,6 +155,18 @@ class McpFace:
         caller = _caller.get()
         return entry.skill.input_schema if caller is not None and self._sees(caller, entry.skill.id) else None
 
+    def _is_plain(self, tool: str, caller: Verified) -> bool:
+        """Whether a call of this tool may take the express lane. What the caller does not see may, like what does not
+        exist: the two must not differ even in time."""
+        entry = self._live.current().catalog.skill(tool)
+        if entry is None:
+            return True
+        skill = entry.skill
+        plain = skill.streaming is Streaming.UNARY and not skill.speaks_for_itself
+        if plain and not any(param.header for param in skill.params):
+            return True
+        return not self._sees(caller, skill.id)
+
     def _sees(self, caller: Verified, skill: SkillId) -> bool:
         now = self._live.current()
         standing = self._directory.standing(caller.principal, caller.groups)
@@ -157,7 +180,14 @@ class McpFace:
                 "after": read_cursor(params.cursor) if params and params.cursor else "",
                 "limit": self._rules.page,
             }
-            result = await self._carry(context, Action.LIST, CATALOG, content)
+            call = read_call(
+                verified_caller(context),
+                action=Action.LIST,
+                target=CATALOG,
+                content=content,
+                seconds=self._limits.call_seconds,
+            )
+            result = await self._handle(call, nowhere)
         except InterchangeError as error:
             return write_error(error)
         page = cast("Mapping[str, Any]", result.structured)
@@ -173,39 +203,45 @@ class McpFace:
         return answer
 
     async def _call_tool(self, context: Context, params: t.CallToolRequestParams) -> dict[str, Any]:
+        async def emit(progress: Progress) -> None:
+            await context.session.report_progress(progress.progress, progress.total, progress.text or None)
+
         offer = read_offer(context, params)
-        call = read_call(
-            context,
+        call = self._invocation(verified_caller(context), params.name, params.arguments or {}, offer)
+        scope: Scope = context.request.scope if context.request is not None else {}
+        return await self._outcome(call, emit, scope=scope, version=context.protocol_version)
+
+    async def _call_express(self, express: Express, scope: Scope) -> dict[str, Any]:
+        call = self._invocation(scope[VERIFIED], express.tool, express.arguments, NOTHING_OFFERED)
+        with server_span(express):
+            return await self._outcome(call, nowhere, scope=scope, version=VERSION)
+
+    def _invocation(self, verified: Verified, tool: str, arguments: JsonObject, offer: ClientOffer) -> Call:
+        target = Target(TargetKind.SKILL, tool)
+        return read_call(
+            verified,
             action=Action.INVOKE,
-            target=Target(TargetKind.SKILL, params.name),
-            content=params.arguments or {},
+            target=target,
+            content=arguments,
             seconds=self._limits.call_seconds,
             offer=offer,
         )
 
-        async def emit(progress: Progress) -> None:
-            await context.session.report_progress(progress.progress, progress.total, progress.text or None)
+    async def _outcome(self, call: Call, emit: Emit, *, scope: Scope, version: str) -> dict[str, Any]:
+        """What became of a call, as the result of a tool.
 
+        Raises:
+            MCPError: what became of it is the protocol's business.
+        """
         try:
             result = await self._handle(call, emit)
         except (Unknown, BadRequest) as error:
-            raise write_unknown_tool(error, params.name) from None
+            raise write_unknown_tool(error, call.target.name) from None
         except InterchangeError as error:
-            if isinstance(error, NeedsScope) and context.request is not None:
-                challenge(context.request.scope, error)
+            if isinstance(error, NeedsScope):
+                challenge(scope, error)
             return write_error(error)
         except Exception:
             logger.exception("call failed inside the gateway", extra={"call": call.id})
             raise MCPError(t.INTERNAL_ERROR, f"The gateway failed; operators find this call as {call.id}.") from None
-        return write_result(result, offer=offer, version=context.protocol_version)
-
-    async def _carry(self, context: Context, action: Action, target: Target, content: JsonObject) -> Result:
-        call = read_call(
-            context,
-            action=action,
-            target=target,
-            content=content,
-            seconds=self._limits.call_seconds,
-            offer=NOTHING_OFFERED,
-        )
-        return await self._handle(call, nowhere)
+        return write_result(result, offer=call.offer, version=version)

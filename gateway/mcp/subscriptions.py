@@ -17,7 +17,6 @@ from gateway.limits import PrincipalLimits
 from gateway.mcp.translate import Context, read_call, verified_caller
 from registry.model import (
     CATALOG,
-    NOTHING_OFFERED,
     Action,
     Call,
     Emit,
@@ -88,12 +87,11 @@ class Subscriptions:
 
     async def _decide(self, context: Context) -> None:
         call = read_call(
-            context,
+            verified_caller(context),
             action=Action.LIST,
             target=CATALOG,
             content={"operation": "Listen"},
             seconds=10.0,
-            offer=NOTHING_OFFERED,
         )
         await self._handle(call, nowhere)
 

@@ -16,6 +16,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from gateway.principal import VERIFIED
 from policies.identity.tokens import Verified
 from registry.model import (
+    NOTHING_OFFERED,
     Action,
     BadRequest,
     Call,
@@ -58,10 +59,15 @@ def verified_caller(context: Context) -> Verified:
 
 
 def read_call(
-    context: Context, *, action: Action, target: Target, content: JsonObject, seconds: float, offer: ClientOffer
+    verified: Verified,
+    *,
+    action: Action,
+    target: Target,
+    content: JsonObject,
+    seconds: float,
+    offer: ClientOffer = NOTHING_OFFERED,
 ) -> Call:
     """A request as a call of whoever presented the token."""
-    verified = verified_caller(context)
     return Call(
         id=new_call_id(),
         chain=alone(verified.principal),

@@ -39,10 +39,30 @@ EXCEPTION_TYPE: Final = "exception.type"
 DROPPED: Final = "redaction.dropped"
 
 MCP_METHODS: Final = frozenset(
-    """completion/complete initialize logging/setLevel notifications/cancelled notifications/initialized
-    notifications/progress notifications/roots/list_changed ping prompts/get prompts/list resources/list resources/read
-    resources/subscribe resources/templates/list resources/unsubscribe server/discover subscriptions/listen tasks/cancel
-    tasks/get tasks/update tools/call tools/list""".split()
+    {
+        "completion/complete",
+        "initialize",
+        "logging/setLevel",
+        "notifications/cancelled",
+        "notifications/initialized",
+        "notifications/progress",
+        "notifications/roots/list_changed",
+        "ping",
+        "prompts/get",
+        "prompts/list",
+        "resources/list",
+        "resources/read",
+        "resources/subscribe",
+        "resources/templates/list",
+        "resources/unsubscribe",
+        "server/discover",
+        "subscriptions/listen",
+        "tasks/cancel",
+        "tasks/get",
+        "tasks/update",
+        "tools/call",
+        "tools/list",
+    }
 )
 
 Check = Callable[[str], bool]

@@ -5,6 +5,7 @@ leave, off the path of calls (`gateway.telemetry.exporter`). What must never lea
 status and of an exception. Queueing, batching and export are the SDK's.
 """
 
+# ruff: noqa: ARG002, FBT001, FBT002, PLR0917 (signatures are the API's)
 import time
 from collections.abc import Callable, Mapping, Sequence
 from random import getrandbits
@@ -122,7 +123,7 @@ class LightSpan(Span):
         exception: BaseException,
         attributes: Attributes = None,
         timestamp: int | None = None,
-        escaped: bool = False,  # noqa: FBT001, FBT002 (the API's signature)
+        escaped: bool = False,
     ) -> None:
         """Keep the class; message and stack are somebody's words."""
         self.add_event(names.EXCEPTION, {names.EXCEPTION_TYPE: type(exception).__qualname__}, timestamp)
@@ -144,17 +145,17 @@ class LightTracer(Tracer):
         attributes: Attributes = None,
         links: Sequence[Link] | None = None,
         start_time: int | None = None,
-        record_exception: bool = True,  # noqa: FBT001, FBT002
-        set_status_on_exception: bool = True,  # noqa: FBT001, FBT002
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
     ) -> Span:
         parent = get_current_span(context).get_span_context()
         trace_id = parent.trace_id if parent.is_valid else getrandbits(128) or 1
         span_id = getrandbits(64) or 1
         if not self._sampled(parent, trace_id):
-            return NonRecordingSpan(SpanContext(trace_id, span_id, False, _NOT_SAMPLED, parent.trace_state))  # noqa: FBT003
+            return NonRecordingSpan(SpanContext(trace_id, span_id, False, _NOT_SAMPLED, parent.trace_state))
         span = LightSpan(
             name,
-            context=SpanContext(trace_id, span_id, False, _SAMPLED, parent.trace_state),  # noqa: FBT003
+            context=SpanContext(trace_id, span_id, False, _SAMPLED, parent.trace_state),
             parent=parent if parent.is_valid else None,
             kind=kind,
             attributes=attributes,
@@ -174,9 +175,9 @@ class LightTracer(Tracer):
         attributes: Attributes = None,
         links: Sequence[Link] | None = None,
         start_time: int | None = None,
-        record_exception: bool = True,  # noqa: FBT001, FBT002
-        set_status_on_exception: bool = True,  # noqa: FBT001, FBT002
-        end_on_exit: bool = True,  # noqa: FBT001, FBT002
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
+        end_on_exit: bool = True,
     ):
         span = self.start_span(name, context, kind, attributes, links, start_time)
         return use_span(span, end_on_exit, record_exception, set_status_on_exception)

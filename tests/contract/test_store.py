@@ -23,8 +23,8 @@ from registry.pins import digest_bytes
 from registry.revisions import Kind, Name, Stamp, State, offered_agent, offered_skill
 from registry.store import Store
 from registry.tables import HEAD, metadata
-from tests.support.compiled import PETS, manifest_of, pets
 from tests.support.desk import publish
+from tests.support.pets import PETS, manifest_of, pets
 
 ROOT = Path(__file__).parents[2]
 STAMP = Stamp(by="person:olga", at=datetime(2026, 11, 22, tzinfo=UTC), reason="because")

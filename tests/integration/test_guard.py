@@ -15,12 +15,11 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.connections import ConnectionLimits
 from gateway.guard import JSON_KEY, Guard, GuardRules
+from tests.support.attacks import AMBIGUOUS, BAD_BODIES, BAD_HOSTS, METHODS, PATHS, SINGLE, request
 from tests.support.raw_http import drip, json_body, say, serving, statuses
 
 LIMITS = ConnectionLimits(head_seconds=0.3, body_seconds=0.6, stall_seconds=0.3, connections=64)
-PATHS = ("/mcp", "/.well-known/oauth-protected-resource/mcp", "/healthz", "/issuer/token", "/agents/x", "/nowhere")
 LARGE = 4_000_000
-METHODS = ("GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD")
 
 
 @dataclass
@@ -63,16 +62,6 @@ async def port(behind: Behind) -> AsyncGenerator[int]:
         yield port
 
 
-def request(
-    *headers: str, method: str = "POST", path: str = "/mcp", host: str = "127.0.0.1", body: bytes | None = b"{}"
-) -> bytes:
-    """A well-formed request, to which `headers` are added."""
-    lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", *headers]
-    if body is not None:
-        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + (body or b"")
-
-
 async def test_a_well_formed_request_comes_in_with_its_body_read(port: int, behind: Behind) -> None:
     assert statuses(await say(port, request(body=b'{"method": "tools/call"}'))) == [200]
     assert behind.bodies == [b'{"method":"tools/call"}']
@@ -108,35 +97,7 @@ async def test_loopback_names_and_pages_are_ours_on_any_port(port: int, name: st
 # Case 25: names that readers of Host have disagreed about
 
 
-@pytest.mark.parametrize(
-    ("host", "status"),
-    [
-        ("", 400),
-        ("127.0.0.1@evil.example", 400),
-        ("evil.example@127.0.0.1", 400),
-        ("127.0.0.1/evil", 400),
-        ("127.0.0.1?evil", 400),
-        ("127.0.0.1#evil", 400),
-        ("127.0.0.1:", 400),
-        ("127.0.0.1:80:80", 400),
-        ("127.0.0.1:port", 400),
-        ("127.0.0.1, evil.example", 400),
-        ("127.0.0.1 evil.example", 400),
-        ("http://127.0.0.1", 400),
-        ("[::1", 400),
-        ("[::1]evil", 400),
-        ("::1", 400),
-        ("127.0.0.1\u00e9", 400),
-        ("127.0.0.1.", 421),
-        ("127.1", 421),
-        ("2130706433", 421),
-        ("0x7f.1", 421),
-        ("0.0.0.0", 421),
-        ("[::ffff:127.0.0.1]", 421),
-        ("127.0.0.1.evil.example", 421),
-        ("localhost.evil.example", 421),
-    ],
-)
+@pytest.mark.parametrize(("host", "status"), BAD_HOSTS)
 async def test_attack_25_bad_hosts(port: int, behind: Behind, host: str, status: int) -> None:
     assert statuses(await say(port, request(host=host))) == [status]
     assert behind.scopes == []
@@ -145,55 +106,13 @@ async def test_attack_25_bad_hosts(port: int, behind: Behind, host: str, status:
 # Cases 2, 15 and 26: requests that two readers would read differently
 
 
-HEAD = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\n"
-AMBIGUOUS = {
-    "CL and TE": HEAD + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /x HTTP/1.1\r\n\r\n",
-    "TE and CL": HEAD + b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n",
-    "two lengths": HEAD + b"Content-Length: 0\r\nContent-Length: 4\r\n\r\nGET ",
-    "the same length twice": HEAD + b"Content-Length: 0\r\nContent-Length: 0\r\n\r\n",
-    "signed length": HEAD + b"Content-Length: +0\r\n\r\n",
-    "unknown TE": HEAD + b"Transfer-Encoding: xchunked\r\n\r\n",
-    "two TE": HEAD + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
-    "bad chunk": HEAD + b"Transfer-Encoding: chunked\r\n\r\n0x1\r\na\r\n0\r\n\r\n",
-    "two hosts": HEAD + b"Host: evil.example\r\n\r\n",
-    "no host": b"GET / HTTP/1.1\r\n\r\n",
-    "no host in 1.0": b"GET / HTTP/1.0\r\n\r\n",
-    "obs-fold": HEAD + b"X: a\r\n b\r\n\r\n",
-    "bare LF": b"GET / HTTP/1.1\nHost: localhost\n\n",
-    "bare CR": HEAD + b"X: a\rb\r\n\r\n",
-    "NUL in a value": HEAD + b"X: a\0b\r\n\r\n",
-    "blank before the colon": b"GET / HTTP/1.1\r\nHost : localhost\r\n\r\n",
-    "absolute target": b"GET http://evil.example/mcp HTTP/1.1\r\nHost: localhost\r\n\r\n",
-    "CONNECT": b"CONNECT evil.example:80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
-    "no path": b"GET ? HTTP/1.1\r\nHost: localhost\r\n\r\n",
-    "asterisk": b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n",
-    "bytes in the path": b"GET /\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
-    "NUL in the path": b"GET /mcp%00 HTTP/1.1\r\nHost: localhost\r\n\r\n",
-    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(64),
-    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    "an upgrade": HEAD + b"Connection: UPGRADE\r\nUPGRADE: h2c\r\nContent-Length: 2\r\n\r\n{}",
-}
-
-
 @pytest.mark.parametrize("raw", AMBIGUOUS.values(), ids=AMBIGUOUS.keys())
 async def test_attack_26_ambiguous_requests_are_refused(port: int, behind: Behind, raw: bytes) -> None:
     assert statuses(await say(port, raw)) == [400]
     assert behind.scopes == []
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "Authorization",
-        "Content-Type",
-        "Origin",
-        "MCP-Protocol-Version",
-        "Mcp-Method",
-        "Mcp-Name",
-        "Mcp-Param-Region",
-        "Ix-Turn-Token",
-    ],
-)
+@pytest.mark.parametrize("name", SINGLE)
 async def test_attack_02_and_26_what_must_be_single_is_refused_twice(port: int, behind: Behind, name: str) -> None:
     value = "http://127.0.0.1" if name == "Origin" else "application/json"
     raw = request(f"{name}: {value}", f"{name.lower()}: {value}", body=None, method="GET")
@@ -370,35 +289,7 @@ async def test_attack_28_compressed_bodies_are_refused(port: int, behind: Behind
     assert behind.scopes == []
 
 
-@pytest.mark.parametrize(
-    ("body", "code", "words"),
-    [
-        (b"", -32700, "not JSON"),
-        (b"{", -32700, "line 1 column"),
-        (b'{"a":1}{"b":2}', -32700, "not JSON"),
-        (b'{"a":NaN}', -32700, "not JSON"),
-        (b'{"a":-Infinity}', -32700, "not JSON"),
-        (b'{"a":1e400}', -32700, "infinity"),
-        (b'{"a":' + b"9" * 100_000 + b"}", -32700, "infinity"),
-        (b'{"a":12345678901234567890123}', -32700, "too large to be read exactly in /a"),
-        (b'{"a":"\\ud800"}', -32700, "not JSON"),
-        (b'{"a":"\xff"}', -32700, "UTF-8"),
-        (b"\xef\xbb\xbf{}", -32700, "byte order mark"),
-        ('{"a":1}'.encode("utf-16"), -32700, "not JSON"),
-        (b'{"a":1,"a":1}', -32700, "'a' occurs twice in the whole"),
-        (b'{"p":[{"a":1,"\\u0061":2}]}', -32700, "'a' occurs twice in /p/0"),
-        (b'{"params":{"name":"safe","name":"danger"}}', -32700, "'name' occurs twice in /params"),
-        (b'{"a":' * 10_000 + b"1" + b"}" * 10_000, -32700, "deeper than 100"),
-        (b"[" * 100_000 + b"]" * 100_000, -32700, "deeper than 100"),
-        (b"{" + b",".join(b'"%x":0' % n for n in range(400_000)) + b"}", -32700, "too many"),
-        (b"[]", -32600, "batches are not supported"),
-        (b'[{"jsonrpc":"2.0","id":1,"method":"ping"}]', -32600, "batches are not supported"),
-        (b'"text"', -32600, "one JSON object"),
-        (b"null", -32600, "one JSON object"),
-        (b"7", -32600, "one JSON object"),
-    ],
-    ids=lambda value: repr(value[:24]) if isinstance(value, bytes) else str(value),
-)
+@pytest.mark.parametrize(("body", "code", "words"), BAD_BODIES, ids=lambda value: repr(value)[:32])
 async def test_attack_28_and_29_bodies_with_no_or_two_meanings(
     port: int, behind: Behind, body: bytes, code: int, words: str
 ) -> None:

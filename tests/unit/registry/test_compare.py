@@ -8,7 +8,7 @@ import pytest
 from registry.compare import compare_agents, compare_skills
 from registry.compare_schemas import compare_inputs, compare_outputs
 from registry.model import Classification, Skill, ToolName
-from tests.support.compiled import PETS, manifest_of
+from tests.support.pets import PETS, manifest_of
 
 Schema = dict[str, Any]
 

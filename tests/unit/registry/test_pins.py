@@ -21,7 +21,7 @@ from registry.model import (
     Visibility,
 )
 from registry.pins import pin_agent, pin_skill
-from tests.support.compiled import PETS, manifest_of
+from tests.support.pets import PETS, manifest_of
 
 SKILL: Skill = manifest_of(PETS).skills[1]
 AGENT: Agent = manifest_of(PETS).agents[0]
