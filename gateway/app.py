@@ -34,9 +34,9 @@ from policies.identity.internal import InternalIssuer
 from policies.identity.keys import load_signing_key
 from policies.identity.keysets import RemoteKeys
 from policies.identity.tokens import InboundIssuer, TokenVerifier, Verified
-from policies.identity.urls import loopback_origins
+from policies.identity.urls import is_loopback, origin
 from policies.load import load_policies
-from registry.model import BindingKind, TargetKind
+from registry.model import BadRequest, BindingKind, TargetKind
 from registry.operations import Registrar
 from registry.store import Store
 
@@ -77,7 +77,7 @@ async def open_gateway(config: Config) -> AsyncGenerator[Gateway]:
 
         # Who asks, and as whom we ask far sides.
         directory = load_directory(config.directory)
-        dev_issuer, inbound = _issuers(config, directory)
+        dev_issuer, inbound = _issuers(config, directory, opened)
         verifier = TokenVerifier([inbound], directory=directory, own_issuer=config.public_url)
         internal = InternalIssuer(issuer=config.public_url, key=load_signing_key(config.state / "keys", "gateway"))
 
@@ -86,6 +86,7 @@ async def open_gateway(config: Config) -> AsyncGenerator[Gateway]:
             limits=GrpcLimits(answer=config.limits.result_bytes, in_hand=config.limits.calls_per_target)
         )
         opened.push_async_callback(channels.close)
+        grpc = GrpcAdapter(channels, internal.token_for)
 
         async def keep_channels() -> None:
             entries = live.current().catalog.agents.values()
@@ -103,7 +104,7 @@ async def open_gateway(config: Config) -> AsyncGenerator[Gateway]:
             audit=audit,
             limits=limits,
             far_sides={
-                TargetKind.SKILL: Skills({BindingKind.GRPC: GrpcAdapter(channels, internal.token_for)}).answer,
+                TargetKind.SKILL: Skills(dict.fromkeys((BindingKind.GRPC, BindingKind.FOREIGN), grpc)).answer,
                 TargetKind.CATALOG: CatalogDesk(live=live, publishing=publishing).answer,
             },
         )
@@ -130,18 +131,25 @@ async def open_gateway(config: Config) -> AsyncGenerator[Gateway]:
         )
 
 
-def _issuers(config: Config, directory: Directory) -> tuple[DevIssuer | None, InboundIssuer]:
+def _issuers(config: Config, directory: Directory, opened: AsyncExitStack) -> tuple[DevIssuer | None, InboundIssuer]:
     """Whose tokens are accepted: the embedded development issuer's, or those of the provider that is configured."""
-    if config.auth.embedded:
-        fetcher = Fetcher()
-        issuer = DevIssuer.open(public_url=config.public_url, directory=directory, state=config.state, fetcher=fetcher)
+    auth = config.auth
+    if auth.embedded:
+        issuer = DevIssuer.open(
+            public_url=config.public_url, directory=directory, state=config.state, fetcher=Fetcher()
+        )
         return issuer, issuer.inbound()
-    fetcher = Fetcher(unscreened=loopback_origins([config.auth.issuer]))
+    if not auth.issuer.startswith("https://") and not is_loopback(auth.issuer):
+        raise BadRequest(f"[auth] issuer: {auth.issuer!r} must be an https URL")
+    # The operator named this issuer, so its own address is not screened; nobody else's is spared.
+    keys = RemoteKeys(auth.issuer, Fetcher(unscreened=[origin(auth.issuer)]))
+    opened.push_async_callback(keys.close)
     inbound = InboundIssuer(
-        issuer=config.auth.issuer,
-        audiences=(config.auth.audience or config.public_url,),
-        keys=RemoteKeys(config.auth.issuer, fetcher),
-        groups_claim=config.auth.groups_claim,
-        scope_claims=(config.auth.scope_claim, "scp"),
+        issuer=auth.issuer,
+        # Providers that know RFC 8707 name the resource a client asked for, others what they were told.
+        audiences=(auth.audience,) if auth.audience else (config.public_url, f"{config.public_url}/mcp"),
+        keys=keys,
+        groups_claim=auth.groups_claim,
+        scope_claims=(auth.scope_claim, "scp"),
     )
     return None, inbound

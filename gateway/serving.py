@@ -169,9 +169,14 @@ def _bound(address: str) -> Generator[socket.socket]:
 
 def _public_url(config: Config, door: socket.socket) -> str:
     """How clients reach us: as configured, or the loopback address that was bound."""
+    host, port = door.getsockname()[:2]
+    loopback = ipaddress.ip_address(host).is_loopback
+    if config.auth.embedded and not loopback:
+        raise BadRequest(
+            f"The development issuer speaks for anybody, so it does not listen on {host}: set [auth] issuer and audience."
+        )
     if config.public_url:
         return config.public_url.rstrip("/")
-    host, port = door.getsockname()[:2]
-    if not ipaddress.ip_address(host).is_loopback:
+    if not loopback:
         raise BadRequest(f"public_url is required when listening on {host}: it is the audience of every token.")
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"

@@ -22,7 +22,7 @@ SINGLE = ("not", "if", "then", "else")
 ITEMS = ("items", "contains")
 UNSUPPORTED = (
     "$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor", "$vocabulary",
-    "patternProperties", "dependentSchemas", "dependencies", "unevaluatedItems", "unevaluatedProperties",
+    "dependentSchemas", "dependencies", "unevaluatedItems", "unevaluatedProperties",
 )  # fmt: skip
 LOCAL = "#/$defs/"
 
@@ -121,15 +121,31 @@ class _Walk:
         """The states one step down: one for each named property, one for all other keys, names and items."""
         names = {name for schema in schemas for name in _properties(schema)}
         for name in names:
-            yield tuple(child for schema in schemas for child in _schema(_of_property(schema, name)))
-        yield tuple(child for schema in schemas for child in _schema(schema.get("additionalProperties")))
+            yield tuple(child for schema in schemas for child in _of_property(schema, name))
+        yield tuple(child for schema in schemas for child in _of_other_properties(schema))
         yield tuple(child for schema in schemas for child in _schema(schema.get("propertyNames")))
         yield tuple(child for schema in schemas for child in _items(schema))
 
 
-def _of_property(schema: JsonObject, name: str) -> JsonValue:
+def _of_property(schema: JsonObject, name: str) -> Iterator[JsonObject]:
     own = _properties(schema)
-    return own[name] if name in own else schema.get("additionalProperties")
+    if name in own:
+        yield from _schema(own[name])
+        yield from _of_patterns(schema)
+    else:
+        yield from _of_other_properties(schema)
+
+
+def _of_other_properties(schema: JsonObject) -> Iterator[JsonObject]:
+    yield from _schema(schema.get("additionalProperties"))
+    yield from _of_patterns(schema)
+
+
+def _of_patterns(schema: JsonObject) -> Iterator[JsonObject]:
+    """A pattern is taken to match every name."""
+    found = schema.get("patternProperties")
+    for child in found.values() if isinstance(found, Mapping) else ():
+        yield from _schema(child)
 
 
 def _properties(schema: JsonObject) -> JsonObject:

@@ -18,7 +18,7 @@ from registry.bounds import unbounded
 from registry.catalog import SkillEntry
 from registry.faults import faults_of
 from registry.model import Fault, JsonObject, Pin, Skill
-from registry.patterns import Pattern, PatternError, renew_budget
+from registry.patterns import SIZES, Pattern, PatternError, renew_budget
 
 if TYPE_CHECKING:
     from jsonschema_rs import KeywordValidator  # exists in the stubs only
@@ -94,7 +94,7 @@ def compile_schema(schema: JsonObject) -> Validator:
         return Validator(
             cast("dict[str, Any]", schema),
             keywords=KEYWORDS,
-            pattern_options=RegexOptions(),
+            pattern_options=RegexOptions(size_limit=SIZES[0]),  # of keys; texts have a budget
             validate_formats=False,  # the codec knows what protobuf makes of a format
             offline=True,
             mask="it",

@@ -47,7 +47,6 @@ class Walk:
     old_root: JsonObject
     new_root: JsonObject
     rules: Mapping[str, "Rule"]
-    otherwise: "Rule"
     left: int = COMPARISONS
     seen: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
@@ -59,12 +58,12 @@ NOTHING: JsonObject = MappingProxyType({"not": MappingProxyType({})})
 
 def compare_inputs(old: JsonObject, new: JsonObject) -> tuple[Difference, ...]:
     """How what a skill accepts has changed."""
-    return _compared(Walk(old, new, INPUT, _unknown), "input")
+    return _compared(Walk(old, new, INPUT), "input")
 
 
 def compare_outputs(old: JsonObject, new: JsonObject) -> tuple[Difference, ...]:
     """How what a skill answers has changed."""
-    return _compared(Walk(old, new, OUTPUT, _unknown), "output")
+    return _compared(Walk(old, new, OUTPUT), "output")
 
 
 def _compared(walk: Walk, path: str) -> tuple[Difference, ...]:
@@ -86,10 +85,15 @@ def _differences(walk: Walk, path: str, old: JsonValue, new: JsonValue) -> Itera
         walk.seen.add(pair)
     place = Place(path, _followed(walk.old_root, old), _followed(walk.new_root, new))
     for keyword in sorted({*place.old, *place.new}, key=_order):
-        found = tuple(walk.rules.get(keyword, walk.otherwise)(walk, place, keyword))
+        found = tuple(_rule(walk, keyword)(walk, place, keyword))
         yield from found
         if keyword == "type" and any(difference.breaking for difference in found):
             return  # what else changed with the type would only be noise
+
+
+def _rule(walk: Walk, keyword: str) -> Rule:
+    """What to make of a keyword; one that begins with x- is a note to somebody and demands nothing."""
+    return walk.rules.get(keyword, _told if keyword.startswith("x-") else _unknown)
 
 
 def _order(keyword: str) -> tuple[bool, str]:
@@ -301,7 +305,7 @@ def _forms_changed(place: Place, *, gone: bool, same: bool) -> Iterator[Differen
 
 def _harmless(walk: Walk, old: JsonValue, new: JsonValue) -> bool:
     """Whether nothing breaks between two alternatives; looked at aside, without remembering what was seen."""
-    aside = Walk(walk.old_root, walk.new_root, walk.rules, walk.otherwise, left=walk.left, seen=set(walk.seen))
+    aside = Walk(walk.old_root, walk.new_root, walk.rules, left=walk.left, seen=set(walk.seen))
     found = any(difference.breaking for difference in _differences(aside, "", old, new))
     walk.left = aside.left
     return not found

@@ -30,8 +30,8 @@ def check_binding(binding: Binding, allowed: Sequence[str]) -> None:
     Raises:
         BadRequest, Refused: the sentence names the target.
     """
-    if binding.kind is not BindingKind.GRPC:
-        raise BadRequest(f"A binding of kind {binding.kind} is not offered yet; use grpc.")
+    if binding.kind not in {BindingKind.GRPC, BindingKind.FOREIGN}:
+        raise BadRequest(f"A binding of kind {binding.kind} is not offered yet; use grpc or foreign.")
     if not 1 <= len(binding.targets) <= TARGETS:
         raise BadRequest(
             f"A binding names 1 to {TARGETS} targets, each host:port; this one names {len(binding.targets)}."

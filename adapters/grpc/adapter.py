@@ -29,6 +29,7 @@ from adapters.grpc.streams import Heard, read_all, read_last
 from registry.catalog import SkillEntry
 from registry.model import (
     Binding,
+    BindingKind,
     Call,
     Deadline,
     DeadlinePassed,
@@ -106,9 +107,7 @@ class GrpcAdapter:
         request = plan.codec.encode(permitted.arguments)
         if len(request) > self._limits.request:
             raise TooLarge(f"The request is {len(request)} bytes; {skill.id} can be sent {self._limits.request}.")
-        token = await self._credentials(call.chain, plan.audience)
-        context = trace.set_span_in_context(span)
-        entries = write_entries(call, token=token, context=context, limit=self._limits.metadata)
+        told: Entries = [] if binding.kind is BindingKind.FOREIGN else await self._entries(call, plan, span)
         return Order(
             call=call,
             skill=skill,
@@ -116,10 +115,15 @@ class GrpcAdapter:
             plan=plan,
             request=request,
             deadline=deadline,
-            entries=entries,
+            entries=told,
             span=span,
             emit=emit,
         )
+
+    async def _entries(self, call: Call, plan: Plan, span: Span) -> Entries:
+        token = await self._credentials(call.chain, plan.audience)
+        context = trace.set_span_in_context(span)
+        return write_entries(call, token=token, context=context, limit=self._limits.metadata)
 
     async def _carried_out(self, order: Order) -> Result:
         """Attempts, until one succeeds or no other may follow."""

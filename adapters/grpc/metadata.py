@@ -9,6 +9,9 @@
     ix-answers-bin         JSON: the client's answers to an earlier round's input requests, by key
     ix-request-state-bin   the `request_state` that came with those requests
 
+A service that is not ours (a binding of kind `foreign`) is told none of this: it has no use for our token, and may
+take one it does not know for a reason to refuse.
+
 Internal tokens on plain-text channels are by design: those are for loopback and meshes that encrypt.
 """
 
@@ -48,7 +51,9 @@ def write_entries(call: Call, *, token: str, context: Context | None, limit: int
 
 
 def write_metadata(entries: Entries, *, attempt: int) -> Metadata:
-    """The metadata of one attempt."""
+    """The metadata of one attempt; nothing where there is nothing to tell."""
+    if not entries:
+        return Metadata()
     return Metadata(*entries, ("ix-attempt", str(attempt)), ("ix-fence", "0"))
 
 

@@ -109,6 +109,7 @@ def _add_target(parser: argparse.ArgumentParser, *, required: bool = False) -> N
         required=required,
         help="where its service is; may be repeated",
     )
+    parser.add_argument("--foreign", action="store_true", help="the service is not ours: send it no token and no ids")
     _add_tls(parser)
 
 
@@ -224,7 +225,8 @@ def _overlay(options: argparse.Namespace) -> dict[str, JsonValue]:
 def _binding(options: argparse.Namespace) -> dict[str, JsonValue]:
     if not options.target:
         return {}
-    return {"binding": {"kind": "grpc", "targets": options.target, **_tls(options)}}
+    kind = "foreign" if options.foreign else "grpc"
+    return {"binding": {"kind": kind, "targets": options.target, **_tls(options)}}
 
 
 def _tls(options: argparse.Namespace) -> dict[str, JsonValue]:

@@ -5,9 +5,11 @@ from enum import StrEnum
 
 
 class BindingKind(StrEnum):
-    """`grpc`: the gateway calls the service. `mailbox`: the process attaches to us. `process`: hosted inside."""
+    """`grpc`: the gateway calls the service. `foreign`: the same for a service that is not ours, so nothing of ours
+    (token, ids, trace) goes with a call. `mailbox`: the process attaches to us. `process`: hosted inside."""
 
     GRPC = "grpc"
+    FOREIGN = "foreign"
     MAILBOX = "mailbox"
     PROCESS = "process"
 

@@ -1,6 +1,6 @@
-"""Regular expressions for whole numbers written as text, which is how ProtoJSON writes 64-bit integers and map keys.
+"""Regular expressions for what ProtoJSON writes as text: 64-bit integers, the keys of maps, bytes.
 
-JSON Schema cannot compare strings, so a range becomes an expression that exactly its members match.
+JSON Schema cannot compare such strings, so a range becomes an expression that exactly its members match.
 """
 
 from functools import lru_cache
@@ -60,3 +60,23 @@ def _merged(parts: list[str], high: int) -> list[str]:
 
 def _whole(digits: int) -> str:
     return "[1-9]" if digits == 1 else "[1-9][0-9]" if digits == 2 else f"[1-9][0-9]{{{digits - 1}}}"
+
+
+def base64_pattern(shortest: int, longest: int | None) -> str:
+    """An anchored expression for the padded base64 of so many bytes; `longest` None is any number."""
+    parts: list[str] = []
+    for rest, tail in enumerate(_TAILS):
+        least = max(0, -(-(shortest - rest) // 3))
+        most = None if longest is None else (longest - rest) // 3
+        if most is None or most >= least:
+            parts.append(f"(?:[A-Za-z0-9+/]{{4}}){_times(least, most)}{tail}")
+    return f"^(?:{'|'.join(parts)})$"
+
+
+_TAILS = ("", "[A-Za-z0-9+/][AQgw]==", "[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=")
+
+
+def _times(least: int, most: int | None) -> str:
+    if most is None:
+        return "*" if least == 0 else f"{{{least},}}"
+    return f"{{{least},{most}}}"

@@ -11,6 +11,7 @@ from typing import cast
 
 from registry.protoc.annotations import Rules
 from registry.protoc.patterns import literal, portable_pattern
+from registry.protoc.numbers import base64_pattern
 from registry.protoc.wellknown import integer64
 
 IGNORE_IF_ZERO, IGNORE_ALWAYS = 1, 3
@@ -27,6 +28,8 @@ _FORMATS = {
 _PATTERNS = {"tuuid": "^[0-9a-fA-F]{32}$", "ulid": "^[0-7][0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{25}$"}
 _WIDE = frozenset({"int64", "uint64", "sint64", "fixed64", "sfixed64"})
 _NARROW = frozenset({"int32", "uint32", "sint32", "fixed32", "sfixed32"})
+
+_EXACT_BYTES = 300  # beyond it a pattern would cost more to compile than it is worth
 
 Schema = dict[str, object]
 
@@ -118,19 +121,18 @@ def _none_of(refused: Sequence[Schema]) -> Schema:
 
 
 def _bytes(rule: Rules) -> Schema:
-    """Lengths are those of the base64 text, so a length between two multiples of three is only approached."""
-    shortest = cast("int | None", rule.get("len", rule.get("min_len")))
+    """Lengths are those of the base64 text: exact by a pattern, or for long ones to the next multiple of three."""
+    shortest = cast("int", rule.get("len", rule.get("min_len", 0)))
     longest = cast("int | None", rule.get("len", rule.get("max_len")))
     found: Schema = {}
-    if shortest is not None:
-        found["minLength"] = _encoded_length(shortest)
-    if longest is not None:
-        found["maxLength"] = _encoded_length(longest)
     if "const" in rule:
         found["const"] = _encoded(rule["const"])
     if "in" in rule:
         found["enum"] = [_encoded(each) for each in cast("Sequence[object]", rule["in"])]
-    return found
+    if max(shortest, longest or 0) <= _EXACT_BYTES:
+        return {**found, "pattern": base64_pattern(shortest, longest)}
+    found["minLength"] = _encoded_length(shortest)
+    return {**found, **({} if longest is None else {"maxLength": _encoded_length(longest)})}
 
 
 def _encoded_length(size: int) -> int:

@@ -47,7 +47,7 @@ def gateway(etcd: str, tmp_path_factory: pytest.TempPathFactory) -> Generator[Se
     with served_gateway(folder, people=PEOPLE, policies=POLICIES) as served:
         descriptors = etcd_descriptors(folder)
         command = [sys.executable, "-m", "gateway.cli", "registry", "import", str(descriptors)]
-        command += ["--overlay", str(OVERLAY), "--target", etcd, "--gateway", served.grpc_address]
+        command += ["--overlay", str(OVERLAY), "--target", etcd, "--foreign", "--gateway", served.grpc_address]
         command += ["--token", served.token("operator")]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr

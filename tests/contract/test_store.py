@@ -177,7 +177,7 @@ KILLED = """
 import os, sys
 from registry.operations import Registrar
 from registry.store import Store
-from tests.support.compiled import pets
+from tests.support.pets import pets
 from tests.support.desk import publish
 store = Store.open(sys.argv[1])
 publish(Registrar(store, allowed_targets=(), vet=lambda _: ()), pets())

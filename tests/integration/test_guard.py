@@ -29,6 +29,7 @@ class Behind:
     scopes: list[Scope] = field(default_factory=list[Scope])
     bodies: list[bytes] = field(default_factory=list[bytes])
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    release: asyncio.Event = field(default_factory=asyncio.Event)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -36,6 +37,8 @@ class Behind:
         message = await receive()
         self.bodies.append(message.get("body", b""))
         self.arrived.set()
+        if scope["path"] == "/slow":
+            await self.release.wait()
         if scope["path"] == "/wait":
             assert (await receive())["type"] == "http.disconnect"
         else:
@@ -165,6 +168,18 @@ async def test_pipelined_requests_are_answered_one_by_one(port: int, behind: Beh
     assert statuses(await say(port, raw)) == [200, 400]
 
 
+async def test_a_request_that_we_make_wait_is_not_late(port: int, behind: Behind) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    waiting = request(path="/two", body=b'{"a":1}')
+    writer.write(request(path="/slow") + waiting[:-3])
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(reader.read(1), timeout=1.0)  # longer than any deadline of a request
+    behind.release.set()
+    writer.write(waiting[-3:])
+    assert statuses(await asyncio.wait_for(reader.read(), timeout=5)) == [200, 200]
+    writer.close()
+
+
 # Case 27: slow clients
 
 
@@ -211,20 +226,29 @@ async def test_attack_27_a_client_that_does_not_read_is_cut_off(port: int, behin
     writer.close()
 
 
-async def test_attack_27_idle_connections_make_room_for_new_ones(port: int) -> None:
-    idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3 * LIMITS.connections)]
-    assert statuses(await say(port, request())) == [200]
-    assert await asyncio.wait_for(idle[0][0].read(), timeout=5) == b""
+@pytest_asyncio.fixture
+async def patient_port(behind: Behind) -> AsyncGenerator[int]:
+    """A server that has no deadlines worth waiting for, and few connections."""
+    rules = GuardRules(public_url="http://127.0.0.1")
+    async with serving(Guard(behind, rules), ConnectionLimits(connections=64)) as port:
+        yield port
+
+
+async def test_attack_27_idle_connections_make_room_for_new_ones(patient_port: int) -> None:
+    idle = [await asyncio.open_connection("127.0.0.1", patient_port) for _ in range(200)]
+    assert statuses(await say(patient_port, request())) == [200]
+    assert await asyncio.wait_for(idle[0][0].read(), timeout=5) == b""  # the longest idle went
+    assert not idle[-1][0].at_eof()
     for _, writer in idle:
         writer.close()
 
 
-async def test_connections_in_use_stay_when_idle_ones_must_go(port: int, behind: Behind) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+async def test_connections_in_use_stay_when_idle_ones_must_go(patient_port: int, behind: Behind) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", patient_port)
     writer.write(request(path="/wait"))
     await asyncio.wait_for(behind.arrived.wait(), timeout=5)
-    idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2 * LIMITS.connections)]
-    assert statuses(await say(port, request())) == [200]
+    idle = [await asyncio.open_connection("127.0.0.1", patient_port) for _ in range(200)]
+    assert statuses(await say(patient_port, request())) == [200]
     assert not reader.at_eof()
     for _, other in [*idle, (reader, writer)]:
         other.close()

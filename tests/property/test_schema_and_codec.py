@@ -107,8 +107,10 @@ def comparable(answer: str) -> JsonObject:
 
 def single(digits: str) -> float:
     """A number as a float of 32 bits has it, if it is one."""
-    number = float(digits)
-    return struct.unpack("<f", struct.pack("<f", number))[0] if abs(number) <= 3.4e38 else number
+    try:
+        return struct.unpack("<f", struct.pack("<f", float(digits)))[0]
+    except OverflowError:
+        return float(digits)
 
 
 def only_one_of_each(skill: Skill, arguments: JsonObject) -> JsonObject:

@@ -43,6 +43,16 @@ def instances(schema: JsonObject) -> st.SearchStrategy[Any]:
     return _Drawing(schema).of(schema, 3).filter(validator.is_valid)
 
 
+def few_of(
+    needed: Mapping[str, st.SearchStrategy[Any]], optional: Mapping[str, st.SearchStrategy[Any]]
+) -> st.SearchStrategy[dict[str, Any]]:
+    """Dictionaries with everything that is needed and a handful of the rest, so that wide types stay quick."""
+    if not optional:
+        return st.fixed_dictionaries(needed)
+    some = st.sets(st.sampled_from(sorted(optional)), max_size=6)
+    return some.flatmap(lambda names: st.fixed_dictionaries({**needed, **{name: optional[name] for name in names}}))
+
+
 class _Drawing:
     """Strategies for the parts of one schema; `depth` is how much deeper references may lead."""
 
@@ -98,7 +108,7 @@ class _Drawing:
         drawn = {name: st.deferred(lambda each=each: self.of(each, depth)) for name, each in properties.items()}
         needed = {name: each for name, each in drawn.items() if name in required}
         optional = {name: each for name, each in drawn.items() if name not in required} if depth > 0 else {}
-        return st.fixed_dictionaries(needed, optional=optional).flatmap(lambda value: _thinned(schema, value))
+        return few_of(needed, optional).flatmap(lambda value: _thinned(schema, value))
 
     def _map(self, schema: JsonObject, values: JsonObject, depth: int) -> st.SearchStrategy[Any]:
         least = cast("int", schema.get("minProperties", 0))

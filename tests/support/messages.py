@@ -7,6 +7,8 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from hypothesis import strategies as st
 
+from tests.support.instances import few_of
+
 _SCALARS: Mapping[int, st.SearchStrategy[Any]] = {
     FieldDescriptor.TYPE_DOUBLE: st.floats(),
     FieldDescriptor.TYPE_FLOAT: st.floats(width=32),
@@ -64,7 +66,7 @@ def _fields_of(message: Any, depth: int) -> st.SearchStrategy[Mapping[str, Any]]
     }
     required = {name: each for name, each in fields.items() if message.fields_by_name[name].is_required}
     optional = {name: each for name, each in fields.items() if name not in required}
-    return st.fixed_dictionaries(required, optional=optional)
+    return few_of(required, optional)
 
 
 def _field(field: Any, depth: int) -> st.SearchStrategy[Any]:

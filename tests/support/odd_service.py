@@ -37,9 +37,8 @@ def odd_manifest(folder: Path) -> Path:
     plugin = Path(sys.executable).parent / "protoc-gen-interchange"
     command = [
         "protoc",
-        f"-I{PROTOS}",
-        f"-I{OURS}",
-        f"--plugin={plugin}",
+        *ROOTS,
+        f"--plugin=protoc-gen-interchange={plugin}",
         f"--interchange_out={folder}",
         "odd/v1/odd.proto",
     ]
@@ -104,8 +103,7 @@ def _messages(folder: Path) -> dict[str, Any]:
     out = folder / "odd.binpb"
     command = [
         "protoc",
-        f"-I{PROTOS}",
-        f"-I{OURS}",
+        *ROOTS,
         "--include_imports",
         f"--descriptor_set_out={out}",
         "odd/v1/odd.proto",

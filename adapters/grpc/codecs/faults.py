@@ -11,7 +11,10 @@ from protovalidate import FieldPathElementPb, ViolationPb
 
 from registry.model import FarSideError, FarSideFault, Fault, InvalidArguments, JsonObject, JsonValue
 
-_NODES = 2_000
+_NODES, _TRIALS = 500, 200  # looking for a fault is for arguments that a person might have written
+DEPTH = 100
+"""How deeply messages may be nested in each other; protobuf's own limit."""
+
 _PREFIX = re.compile(r"^(?:Failed to parse \S+ field: )+")
 _SUFFIX = re.compile(r" at [\w.]+(?:\[[^\]]*\])?(?:\.[\w.\[\]]+)?$")
 _WELL_KNOWN = "google.protobuf."
@@ -88,14 +91,22 @@ def _content(field: FieldDescriptor) -> Descriptor | None:
 
 def located_faults(arguments: JsonObject, message: Descriptor, misfit: Misfit) -> list[Fault]:
     """Every place where the arguments do not convert; none where they are too large to be looked through."""
-    return list(_Search(misfit).within(arguments, message, ())) if _is_small(arguments) else []
+    nodes, depth = _size(arguments)
+    if depth > DEPTH:
+        return [Fault("", f"is nested more than {DEPTH} deep")]
+    return list(_Search(misfit).within(arguments, message, ())) if nodes <= _NODES else []
 
 
 class _Search:
     """Tries ever smaller pieces of the arguments."""
 
     def __init__(self, misfit: Misfit) -> None:
-        self._misfit = misfit
+        self._ask = misfit
+        self._trials = _TRIALS
+
+    def _misfit(self, message: Descriptor, value: JsonObject) -> str:
+        self._trials -= 1
+        return self._ask(message, value) if self._trials >= 0 else ""
 
     def within(self, value: JsonObject, message: Descriptor, path: tuple[object, ...]) -> Iterator[Fault]:
         names = {name: field for field in message.fields for name in (field.name, field.json_name)}
@@ -134,16 +145,17 @@ def _pieces(value: JsonValue, field: FieldDescriptor) -> Iterator[tuple[JsonValu
         yield from (([each], each, (index,)) for index, each in enumerate(value))
 
 
-def _is_small(arguments: JsonObject) -> bool:
-    count, todo = 0, list[JsonValue]([arguments])
-    while todo and count <= _NODES:
-        value = todo.pop()
-        count += 1
+def _size(arguments: JsonObject) -> tuple[int, int]:
+    """How many values there are, and how deeply they are nested; counting stops at what is too much."""
+    count, deepest, todo = 0, 0, list[tuple[JsonValue, int]]([(arguments, 1)])
+    while todo and count <= _NODES and deepest <= DEPTH:
+        value, depth = todo.pop()
+        count, deepest = count + 1, max(deepest, depth)
         if isinstance(value, Mapping):
-            todo.extend(value.values())
+            todo.extend((each, depth + 1) for each in value.values())
         elif isinstance(value, list | tuple):
-            todo.extend(value)
-    return count <= _NODES
+            todo.extend((each, depth + 1) for each in value)
+    return count, deepest
 
 
 def words_of(error: Exception) -> str:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Generator
 from typing import Any
 
+import httpx
 import orjson
 import pytest
 
@@ -31,12 +32,23 @@ def port(gateway: Served) -> int:
     return int(gateway.url.rpartition(":")[2])
 
 
+@pytest.fixture(scope="module")
+def token(gateway: Served) -> str:
+    return gateway.token("tester")
+
+
 @pytest.fixture(autouse=True)
 def alive(gateway: Served) -> Generator[None]:
-    """After every attack the same process goes on serving."""
+    """After every attack the same process goes on."""
     yield
     assert gateway.process.poll() is None
-    response = gateway.call("no_such_tool", {}, token=gateway.token("tester"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def in_health(gateway: Served, token: str) -> Generator[None]:
+    """And after all of them it serves as before."""
+    yield
+    response = gateway.call("no_such_tool", {}, token=token)
     assert response.json()["error"]["message"] == "Unknown tool: no_such_tool"
 
 
@@ -53,13 +65,11 @@ async def test_attack_02_and_26_what_must_be_single_is_refused_twice(port: int, 
         assert statuses(await say(port, raw)) == [400]
 
 
-async def test_attack_02_a_token_in_the_url_is_no_token(gateway: Served, port: int) -> None:
-    token = gateway.token("tester")
+async def test_attack_02_a_token_in_the_url_is_no_token(token: str, port: int) -> None:
     assert statuses(await say(port, request(path=f"/mcp?access_token={token}"))) == [400]
 
 
-async def test_attack_15_internal_headers_change_nothing(gateway: Served) -> None:
-    token = gateway.token("tester")
+async def test_attack_15_internal_headers_change_nothing(gateway: Served, token: str) -> None:
     plain = gateway.call("no_such_tool", {}, token=token)
     headers = {"x_forwarded_host": "evil", "x_gw_target": "evil", "router_key": "evil", "forwarded": "host=evil"}
     assert gateway.call("no_such_tool", {}, token=token, **headers).content == plain.content
@@ -95,15 +105,16 @@ HEADERS = {"mcp_protocol_version": VERSION, "mcp_method": "tools/call", "mcp_nam
     [
         {"mcp_name": "another_tool"},
         {"mcp_name": "=?base64?YW5vdGhlcl90b29s?="},
-        {"mcp_name": "no_such_tool\x80"},
         {"mcp_method": "tools/list"},
         {"mcp_method": "TOOLS/CALL"},
     ],
     ids=str,
 )
-def test_attack_26_headers_that_say_something_else_than_the_body(gateway: Served, wrong: dict[str, str]) -> None:
+def test_attack_26_headers_that_say_something_else_than_the_body(
+    gateway: Served, token: str, wrong: dict[str, str]
+) -> None:
     headers = {**HEADERS, **wrong}
-    response = gateway.post(tools_call("no_such_tool", {}), token=gateway.token("tester"), **headers)
+    response = gateway.post(tools_call("no_such_tool", {}), token=token, **headers)
     assert response.status_code == 400
     assert response.json()["error"]["code"] in {-32020, -32600}
 
@@ -145,15 +156,15 @@ async def test_attack_28_and_29_bodies_with_no_or_two_meanings(port: int, body: 
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "zstd", "br"])
-def test_attack_28_compressed_bodies_are_refused(gateway: Served, coding: str) -> None:
-    response = gateway.post(b"\x1f\x8b" + bytes(100), token=gateway.token("tester"), content_encoding=coding)
+def test_attack_28_compressed_bodies_are_refused(gateway: Served, token: str, coding: str) -> None:
+    response = gateway.post(b"\x1f\x8b" + bytes(100), token=token, content_encoding=coding)
     assert response.status_code == 415
 
 
 @pytest.mark.parametrize("over", [0, 1])
-def test_attack_28_a_body_at_the_limit_and_one_byte_over(gateway: Served, over: int) -> None:
+def test_attack_28_a_body_at_the_limit_and_one_byte_over(gateway: Served, token: str, over: int) -> None:
     body = b'{"a":"' + b"a" * (4 * 1024 * 1024 - 8 + over) + b'"}'
-    status = gateway.post(body, token=gateway.token("tester"), **HEADERS).status_code
+    status = gateway.post(body, token=token, **HEADERS).status_code
     assert (status == 413) is bool(over)
     assert status < 500
 
@@ -184,15 +195,16 @@ ODD_CALLS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("headers", [HEADERS, {}], ids=["modern", "legacy"])
 @pytest.mark.parametrize("odd", ODD_CALLS, ids=lambda odd: repr(odd)[:32])
 def test_attack_29_odd_json_rpc_is_answered_with_an_error(
-    gateway: Served, odd: dict[str, Any], headers: dict[str, str]
+    gateway: Served, token: str, odd: dict[str, Any], headers: dict[str, str]
 ) -> None:
-    response = gateway.post(tools_call("no_such_tool", {}) | odd, token=gateway.token("tester"), **headers)
+    response = gateway.post(tools_call("no_such_tool", {}) | odd, token=token, **headers)
     assert response.status_code < 500
     assert "error" in orjson.loads(response.content.removeprefix(b"event: message\r\ndata: "))
 
 
-def test_attack_29_a_flood_of_notifications_is_swallowed(gateway: Served) -> None:
-    token = gateway.token("tester")
+def test_attack_29_a_flood_of_notifications_is_swallowed(gateway: Served, token: str) -> None:
     notification = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}
-    for _ in range(300):
-        assert gateway.post(notification, token=token).status_code < 500
+    headers = {"authorization": f"Bearer {token}", "accept": "application/json, text/event-stream"}
+    with httpx.Client(headers=headers) as client:
+        for _ in range(500):
+            assert client.post(gateway.mcp_url, json=notification).status_code < 500

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import grpc
 import orjson
@@ -61,6 +62,16 @@ async def test_the_far_side_is_told_who_asks_and_which_call_it_is(adapter: GrpcA
     assert seen["ix-call"] == seen["ix-delivery"] == asked.call.id
     assert (seen["ix-attempt"], seen["ix-fence"]) == ("1", "0")
     assert "ix-answers-bin" not in seen
+
+
+async def test_a_foreign_service_is_told_nothing_of_ours(adapter: GrpcAdapter) -> None:
+    async with serving() as far_side:
+        foreign = replace(binding(far_side.target), kind=BindingKind.FOREIGN)
+        await adapter.deliver(permitted(foreign), nowhere)
+
+    seen = far_side.metadata[0]
+    assert "authorization" not in seen
+    assert not [key for key in seen if key.startswith(("ix-", "trace"))]
 
 
 async def test_answers_of_the_client_travel_as_metadata(adapter: GrpcAdapter) -> None:

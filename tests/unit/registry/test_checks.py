@@ -94,6 +94,8 @@ def test_every_wrong_field_is_named_by_its_own_pointer() -> None:
 def test_the_keys_of_a_map_are_named() -> None:
     schema = {"type": "object", "properties": {"m": {"propertyNames": {"pattern": "^[0-9]+$"}}}}
     assert faults(schema, {"m": {"x": 1}}) == {"/m/x": "as a key: must match the pattern ^[0-9]+$"}
+    schema = {"type": "object", "patternProperties": {"^[0-9]+$": {"type": "string"}}, "additionalProperties": False}
+    assert faults(schema, {"1": 1, "x": 1}) == {"/1": "expected a string, found a number", "/x": "is not a known field"}
 
 
 def test_what_was_sent_is_never_repeated() -> None:
@@ -132,7 +134,8 @@ def test_formats_are_the_codecs_to_judge() -> None:
         ({"properties": {"a": {"$ref": "http://127.0.0.1:9/x"}}}, "only its own"),
         ({"properties": {"a": {"$ref": "#/$defs/gone"}}}, "only its own"),
         ({"$defs": {"A": {"$ref": "#/$defs/A"}}, "properties": {"a": {"$ref": "#/$defs/A"}}}, "contains itself"),
-        ({"patternProperties": {"^x": {}}}, "patternProperties is not supported"),
+        ({"patternProperties": {"^[ab]*a[ab]{900}c": {}}}, "not a JSON Schema"),
+        ({"dependentSchemas": {"x": {}}}, "dependentSchemas is not supported"),
         ({"$id": "http://x.test/"}, r"\$id is not supported"),
     ],
 )
@@ -174,7 +177,15 @@ def deep(levels: int) -> Schema:
     return schema
 
 
-@pytest.mark.parametrize("schema", [doubling(), wide(12), deep(50_000)], ids=["doubling", "wide", "deep"])
+def patterned() -> Schema:
+    """The same doubling, by patterns that match the same key."""
+    again = {"$ref": "#/$defs/A"}
+    return {**again, "$defs": {"A": {"patternProperties": {"^n": again, "n$": again}}}}
+
+
+@pytest.mark.parametrize(
+    "schema", [doubling(), patterned(), wide(12), deep(50_000)], ids=["doubling", "patterned", "wide", "deep"]
+)
 def test_a_schema_made_to_take_for_ever_is_refused_at_once(schema: Schema) -> None:
     started = time.perf_counter()
     with pytest.raises(SchemaError):

@@ -83,6 +83,21 @@ async def test_a_write_is_on_disk_before_it_is_made(tmp_path: Path) -> None:
     await log.close()
 
 
+async def test_it_is_not_only_written_but_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    fdatasync = os.fdatasync
+
+    def noted(file: int) -> None:
+        fdatasync(file)
+        synced.append(os.fstat(file).st_size)
+
+    monkeypatch.setattr(os, "fdatasync", noted)
+    log = LineLog.open(tmp_path)
+    async with log.recording(call(), WRITE):
+        assert synced[-1] == segments(tmp_path)[0].stat().st_size
+    await log.close()
+
+
 async def test_calls_at_the_same_time_share_a_sync_and_each_has_its_own_lines(tmp_path: Path) -> None:
     log = LineLog.open(tmp_path)
     made = [call() for _ in range(200)]
@@ -176,10 +191,10 @@ async def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
 
 
 @contextmanager
-def full_disk(folder: Path) -> Generator[None]:
-    """Let no file grow beyond what the last segment has, by the kernel's own limit."""
+def full_disk(folder: Path, *, room: int = 100) -> Generator[None]:
+    """Let no file grow much beyond what the last segment has, by the kernel's own limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (segments(folder)[-1].stat().st_size + 100, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (segments(folder)[-1].stat().st_size + room, hard))
     try:
         yield
     finally:
@@ -204,6 +219,24 @@ async def test_attack_42_on_a_full_disk_writes_are_refused_and_reads_are_not(tmp
     assert {entry["call"] for entry in entries(tmp_path, "decision")} == {reads.id, after.id}
     assert {entry["call"] for entry in entries(tmp_path, "outcome")} == {reads.id, after.id}
     assert [entry["seq"] for entry in read_entries(tmp_path)] == [1, 2, 3, 4, 5]
+
+
+async def test_what_was_written_of_a_group_that_failed_does_not_stay(tmp_path: Path) -> None:
+    log = LineLog.open(tmp_path)
+    made: list[str] = []
+
+    async def one() -> None:
+        attempt = call()
+        async with log.recording(attempt, WRITE):
+            made.append(attempt.id)
+
+    with full_disk(tmp_path, room=5000):
+        done = await asyncio.gather(*(one() for _ in range(40)), return_exceptions=True)
+    assert any(isinstance(result, AuditUnavailable) for result in done)
+    await one()
+    await log.close()
+    assert sorted(entry["call"] for entry in entries(tmp_path, "decision")) == sorted(made)
+    assert all(path.read_bytes().endswith(b"\n") for path in segments(tmp_path))
 
 
 async def test_attack_42_reads_are_refused_too_where_that_is_wanted(tmp_path: Path) -> None:
