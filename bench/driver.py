@@ -1,7 +1,7 @@
 """A load driver as small as it can be: N connections, each sends its request again as soon as it has the answer.
 
 Run as a process of its own (`python -m bench.driver`), it reads one JSON line per round from standard input
-({"port", "request", "connections", "seconds"}) and writes one ({"calls", "seconds", "errors", "p50", "p99"}, times in s).
+({"port", "request", "connections", "seconds"}) and writes one ({"calls", "seconds", "errors", "p50", "p99"}, in s).
 """
 
 import asyncio

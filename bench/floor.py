@@ -1,10 +1,10 @@
 """The floor: the least that a gateway could do. Raw ASGI on uvicorn with uvloop and httptools: a token looked up in a
-dictionary, the body parsed, one gRPC call of ready bytes on a pooled channel, a constant answer. No protocol, no policy,
+dictionary, the body parsed, one gRPC call of ready bytes on a pooled channel, a small answer. No protocol, no policy,
 no record. Everything is measured as a ratio to this. Run: `python -m bench.floor PORT TARGET METHOD REQUEST_HEX TOKEN`.
 """
 
 import sys
-from typing import Any
+from typing import Any, cast
 
 import grpc.aio
 import orjson
@@ -21,7 +21,7 @@ class Floor:
         if scope["type"] != "http":
             return
         if self.call is None:
-            self.call = grpc.aio.insecure_channel(self.target).unary_unary(self.method)
+            self.call = cast("Any", grpc.aio.insecure_channel(self.target)).unary_unary(self.method)
         assert self.tokens[dict(scope["headers"])[b"authorization"]]
         body = orjson.loads((await receive())["body"])
         answer = await self.call(self.request, timeout=5)
@@ -34,7 +34,17 @@ class Floor:
 def main() -> None:
     port, target, method, request, token = sys.argv[1:6]
     app = Floor(target, method, bytes.fromhex(request), token)
-    uvicorn.run(app, host="127.0.0.1", port=int(port), loop="uvloop", http="httptools", lifespan="off", log_level="error", access_log=False)  # fmt: skip
+    settings = uvicorn.Config(
+        cast("Any", app),
+        host="127.0.0.1",
+        port=int(port),
+        loop="uvloop",
+        http="httptools",
+        lifespan="off",
+        log_level="error",
+        access_log=False,
+    )
+    uvicorn.Server(settings).run()
 
 
 if __name__ == "__main__":

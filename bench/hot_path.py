@@ -9,7 +9,7 @@ import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +32,7 @@ class Server:
 
 
 @contextmanager
-def demo(environment: dict[str, str]) -> Iterator[tuple[dict[str, Any], int]]:
+def demo(environment: dict[str, str]) -> Generator[tuple[dict[str, Any], int]]:
     """The demo as a process: what it printed, and its process id."""
     with tempfile.TemporaryDirectory() as state:
         command = ("-m", "gateway.cli", "demo", "--json", "--port", "0", "--state", state)
@@ -117,7 +117,8 @@ def report(connections: int, found: dict[str, list[Round]]) -> None:
             f"  {median(name, 'cpu_per_call') * 1e6:6.0f} µs CPU/call"
             f"  p50 {median(name, 'p50') * 1000:6.2f} ms  p99 {median(name, 'p99') * 1000:6.2f} ms"
         )
-    print(f"{'':17}gateway/floor {rate:.2f} of the rate, {cpu:.1f}x the CPU, {added:+.2f} ms at the median, {errors} errors")
+    ratios = f"{rate:.2f} of the rate, {cpu:.1f}x the CPU, {added:+.2f} ms at the median"
+    print(f"{'':17}gateway/floor {ratios}, {errors} errors")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
-def running(*command: str, **settings: Any) -> Iterator["subprocess.Popen[str]"]:
+def running(*command: str, **settings: Any) -> Generator["subprocess.Popen[str]"]:
     """A Python process of ours, stopped with the context."""
     process = subprocess.Popen(
         [sys.executable, *command], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **settings

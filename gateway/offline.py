@@ -10,8 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from registry.operations import ACTIONS
-
 from gateway.app import open_gateway
 from gateway.config import Config, load_config
 from gateway.corridor import Corridor
@@ -27,6 +25,7 @@ from registry.model import (
     new_call_id,
     nowhere,
 )
+from registry.operations import ACTIONS
 
 OPERATOR = Principal(
     kind=PrincipalKind.SERVICE, issuer="urn:interchange:local", subject="operator@local", name="operator@local"

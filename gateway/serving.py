@@ -116,6 +116,7 @@ def _http_server(gateway: Gateway, config: Config) -> _HttpServer:
         lifespan="off",
         log_config=None,
         access_log=False,
+        proxy_headers=False,  # whose word counts is the guard's business
         server_header=False,
         date_header=False,
         timeout_graceful_shutdown=int(GRACE),
@@ -173,7 +174,7 @@ def _public_url(config: Config, door: socket.socket) -> str:
     loopback = ipaddress.ip_address(host).is_loopback
     if config.auth.embedded and not loopback:
         raise BadRequest(
-            f"The development issuer speaks for anybody, so it does not listen on {host}: set [auth] issuer and audience."
+            f"The development issuer speaks for anybody, so it cannot listen on {host}: set [auth] issuer and audience."
         )
     if config.public_url:
         return config.public_url.rstrip("/")

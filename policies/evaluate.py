@@ -11,11 +11,10 @@ from functools import lru_cache
 
 from policies.cedar import Answer, CedarError, Entities, Question, ask, read_entities
 from policies.facts import Standing
-from policies.listing import slice_for
 from policies.project import Circumstances, Resource, principal_entity, together, use_context
 from policies.rules import Rule
 from policies.schema import Records, plain_schema, schema_with
-from policies.slicing import Slice, Slices
+from policies.slicing import Slice, Slices, slice_for
 from policies.views import View
 from registry.catalog import Catalog
 from registry.model import Action, JsonObject, JsonValue

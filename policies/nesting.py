@@ -25,6 +25,11 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
+_HEAD = re.compile(
+    r"""//[^\n]*+ | "(?:[^"\\]|\\.)*+" | (?P<open>[(\[{]) | (?P<close>[)\]}]) | (?P<effect>\b(?:permit|forbid)\b)""",
+    re.VERBOSE | re.DOTALL,
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
@@ -55,6 +60,23 @@ def statements(text: str) -> tuple[tuple[Statement, ...], tuple[Misshapen, ...]]
         line += text.count("\n", begin, end)
         begin, line = _skip(text, end, line)
     return tuple(found), tuple(wrong)
+
+
+def clauses(text: str) -> str:
+    """What follows the head of a policy that parsed: its `when` and `unless`, and the semicolon."""
+    depth = 0
+    in_head = False
+    for token in _HEAD.finditer(text):
+        kind = token.lastgroup
+        if kind == "effect":
+            in_head = in_head or depth == 0
+        elif kind == "open":
+            depth += 1
+        elif kind == "close":
+            depth -= 1
+            if in_head and depth == 0:
+                return text[token.end() :]
+    raise ValueError("this is not a policy")
 
 
 def _skip(text: str, position: int, line: int) -> tuple[int, int]:

@@ -4,7 +4,7 @@ A decision is given the entities of its own call and no others: who asks, the pe
 approved, the resource, and the agent that owns it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -77,22 +77,26 @@ def skill_ancestors(skill: Skill, owner: AgentEntry | None) -> frozenset[Uid]:
     return frozenset({skill_uid(skill), agent_uid(skill.agent), *domains})
 
 
+SKILL_ATTRIBUTES: Mapping[str, Callable[[SkillEntry], JsonValue]] = {
+    "agent": lambda entry: agent_uid(entry.skill.agent).reference(),
+    "domain": lambda entry: _domain(entry.skill.domain).reference(),
+    "classification": lambda entry: int(entry.skill.classification),
+    "tags": lambda entry: list(entry.skill.tags),
+    "readOnly": lambda entry: entry.skill.hints.read_only,
+    "destructive": lambda entry: entry.skill.hints.destructive,
+    "idempotent": lambda entry: entry.skill.hints.idempotent,
+    "openWorld": lambda entry: entry.skill.hints.open_world,
+    "pinned": lambda entry: bool(entry.pin),  # a catalog holds approved revisions only, each with its pin
+    "approval": lambda entry: entry.skill.approval.value,
+}
+"""What policies see of a skill."""
+
+
 def skill_entity(entry: SkillEntry) -> Entity:
     skill = entry.skill
     return Entity(
         uid=skill_uid(skill),
-        attributes={
-            "agent": agent_uid(skill.agent).reference(),
-            "domain": _domain(skill.domain).reference(),
-            "classification": int(skill.classification),
-            "tags": list(skill.tags),
-            "readOnly": skill.hints.read_only,
-            "destructive": skill.hints.destructive,
-            "idempotent": skill.hints.idempotent,
-            "openWorld": skill.hints.open_world,
-            "pinned": bool(entry.pin),  # a catalog holds approved revisions only, each with its pin
-            "approval": skill.approval.value,
-        },
+        attributes={name: read(entry) for name, read in SKILL_ATTRIBUTES.items()},
         parents=(agent_uid(skill.agent), _domain(skill.domain)),
     )
 

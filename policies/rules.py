@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from policies.cedar import Uid
+from policies.nesting import clauses
 from policies.schema import ATTRIBUTES
 from registry.model import JsonObject, JsonValue
 
@@ -37,8 +38,8 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reads:
-    """What decides whether a policy matches a resource: these attributes, being or being in one of these entities,
-    any of its ancestors (`ancestry`: `resource in principal.domain`), or more than we can say (`identity`).
+    """What the conditions of a policy depend on in a resource: these attributes, being or being in one of these
+    entities, any of its ancestors (`ancestry`: `resource in principal.domain`), or more than we can say (`identity`).
 
     `arguments` says that the policy may look at `context.args`; `fields` which records and fields of it are named, as
     (record, field), the field empty where only the record is.
@@ -54,11 +55,13 @@ class Reads:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rule:
-    """One policy. `actions` is None for any action; `obligations` are set on those of the second set only."""
+    """One policy. `clauses` is its text after the head; `actions` is None for any action; `obligations` are set on
+    those of the second set only."""
 
     id: str
     where: str
     text: str
+    clauses: str
     permits: bool
     principal: Scope
     resource: Scope
@@ -74,16 +77,16 @@ def read_rule(tree: JsonObject, *, text: str, where: str, number: int = 1) -> Ru
     one line apart."""
     notes = _notes(tree)
     conditions = cast(Sequence[JsonObject], tree["conditions"])
-    scopes = [_scope(tree[place]) for place in ("principal", "resource")]
     return Rule(
         id=notes.get("id") or (where if number == 1 else f"{where}#{number}"),
         where=where,
         text=text,
+        clauses=clauses(text).strip(),
         permits=tree["effect"] == "permit",
-        principal=scopes[0],
-        resource=scopes[1],
+        principal=_scope(tree["principal"]),
+        resource=_scope(tree["resource"]),
         actions=_actions(cast(JsonObject, tree["action"])),
-        reads=_reads([condition["body"] for condition in conditions], scopes),
+        reads=_reads([condition["body"] for condition in conditions]),
         remedy=notes.get("remedy", ""),
         says=notes.get("says", ""),
         obligations=tuple(part.strip() for part in notes["obligation"].split(",")) if "obligation" in notes else (),
@@ -142,8 +145,8 @@ def _asks(node: JsonValue) -> bool:
     """Whether an expression is one of those whose groups are known."""
     if _variable(node) == "principal":
         return True
-    read = node.get(".") if isinstance(node, Mapping) else None
-    if not isinstance(read, Mapping):
+    read = node.get(".") if isinstance(node, dict) else None
+    if not isinstance(read, dict):
         return False
     return _variable(read["left"]) == "context" and read["attr"] in ("person", "approvedBy")
 
@@ -170,9 +173,9 @@ def _actions(scope: JsonObject) -> frozenset[str] | None:
     return ids | USE if "use" in ids and scope["op"] == "in" else ids
 
 
-def _reads(bodies: Sequence[JsonValue], scopes: Sequence[Scope]) -> Reads:
+def _reads(bodies: Sequence[JsonValue]) -> Reads:
     attributes: set[str] = set()
-    literals = {scope.anchor for scope in scopes if scope.anchor}
+    literals: set[Uid] = set()
     fields: set[tuple[str, str]] = set()
     ancestry = identity = arguments = False
     for body in bodies:
@@ -231,8 +234,8 @@ def _path(node: JsonValue) -> tuple[str, ...]:
     if name := _variable(node):
         return (name,)
     for op in (".", "has"):
-        read = node.get(op) if isinstance(node, Mapping) else None
-        if isinstance(read, Mapping) and (left := _path(read["left"])):
+        read = node.get(op) if isinstance(node, dict) else None
+        if isinstance(read, dict) and (left := _path(read["left"])):
             return (*left, cast(str, read["attr"]))
     return ()
 
@@ -250,24 +253,24 @@ def _children(op: str, node: JsonValue) -> Iterator[JsonValue]:
     """The expressions an operation is made of: everything in it that is an object or a list of objects."""
     if op in ("Value", "Var", "Slot"):
         return
-    values = node.values() if isinstance(node, Mapping) else cast(Sequence[JsonValue], node)
-    yield from (value for value in values if isinstance(value, Mapping))
+    values = node.values() if isinstance(node, dict) else cast(Sequence[JsonValue], node)
+    yield from (value for value in values if isinstance(value, dict))
 
 
 def _variable(node: JsonValue) -> str:
-    return cast(str, node.get("Var", "")) if isinstance(node, Mapping) else ""
+    return cast(str, node.get("Var", "")) if isinstance(node, dict) else ""
 
 
 def _is_literal(node: JsonValue) -> bool:
     """Whether an expression is an entity, or a set of entities, written out."""
-    if isinstance(node, Mapping) and "Set" in node:
+    if isinstance(node, dict) and "Set" in node:
         return all(_literal(element) for element in cast(Sequence[JsonValue], node["Set"]))
     return _literal(node) is not None
 
 
 def _literal(node: JsonValue) -> Uid | None:
-    value = node.get("Value") if isinstance(node, Mapping) else None
-    return _uid(value["__entity"]) if isinstance(value, Mapping) and "__entity" in value else None
+    value = node.get("Value") if isinstance(node, dict) else None
+    return _uid(value["__entity"]) if isinstance(value, dict) and "__entity" in value else None
 
 
 def _literals(root: JsonValue) -> Iterator[Uid]:

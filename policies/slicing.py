@@ -11,7 +11,9 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property, lru_cache
 
 from policies.cedar import Answer, PolicyHandle, Uid, read_policies
+from policies.project import Resource
 from policies.rules import Rule
+from policies.views import View
 
 MAX_SLICES = 1024
 
@@ -76,6 +78,13 @@ class Slices:
 
     def _parse(self, numbers: tuple[int, ...]) -> Slice:
         return Slice([self.rules[number] for number in numbers])
+
+
+def slice_for(slices: Slices, action: str, view: View, resource: Resource) -> Slice:
+    """The policies that can matter between a view and a resource. What an agent is in, its own skills are in."""
+    own = bool(view.agent) and view.agent == resource.agent
+    ancestors = resource.ancestors | view.ancestors if own else resource.ancestors
+    return slices.between(action, (view.uid.type, resource.uid.type), view.anchors, ancestors & slices.resource_anchors)
 
 
 def _about(rule: Rule, action: str, types: tuple[str, str]) -> bool:

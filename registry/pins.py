@@ -9,7 +9,7 @@ import json
 from dataclasses import replace
 
 from registry.manifest import write_agent, write_skill
-from registry.model import Agent, Digest, Invocation, JsonObject, Pin, Skill, TurnRules
+from registry.model import Agent, BadRequest, Digest, Invocation, JsonObject, Pin, Skill, TurnRules
 
 
 def pin_skill(skill: Skill) -> Pin:
@@ -23,9 +23,17 @@ def pin_agent(agent: Agent) -> Pin:
 
 
 def digest_json(document: JsonObject) -> str:
-    """`sha256:` and the digest of a document's canonical JSON: sorted keys, no spaces, UTF-8."""
+    """`sha256:` and the digest of a document's canonical JSON: sorted keys, no spaces, UTF-8.
+
+    Raises:
+        BadRequest: a text in it cannot be written as UTF-8.
+    """
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    try:
+        return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    except UnicodeEncodeError as error:
+        around = text[max(0, error.start - 40) : error.start]
+        raise BadRequest(f"After {around!r} the text is not Unicode: half of a surrogate pair.") from None
 
 
 def digest_bytes(data: bytes) -> Digest:

@@ -13,10 +13,11 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError
 
 from registry.catalog import AgentEntry, Catalog, SkillEntry
 from registry.ledger import Ledger, LiveRow
-from registry.model import Agent, AgentName, Binding, Digest, Skill, SkillId
+from registry.model import Agent, AgentName, Binding, Digest, Refused, Skill, SkillId
 from registry.revisions import Kind, read_content
 from registry.tables import HEAD, alembic_version, descriptor_set
 
@@ -59,7 +60,7 @@ class Store:
         """Open the database, bringing its tables up to date.
 
         Raises:
-            Refused: it was written by a newer version.
+            Refused: it was written by a newer version, is damaged, or cannot be reached.
         """
         engine = _engine(url)
         try:
@@ -68,6 +69,10 @@ class Store:
                     from registry.migrate import migrate  # noqa: PLC0415  Alembic costs every start 150 ms and 10 MB
 
                     migrate(connection)
+        except DBAPIError as error:
+            engine.dispose()
+            where = engine.url.render_as_string(hide_password=True)
+            raise Refused(f"The registry's database {where} cannot be opened: {error.orig}.") from None
         except BaseException:
             engine.dispose()
             raise

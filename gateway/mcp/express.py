@@ -4,7 +4,7 @@ A `tools/call` of revision 2026-07-28 that is regular in every respect, on a ski
 one JSON: read here, carried through the same corridor, written by the same functions. Whatever is not plainly regular
 (a progress token, a mirrored header, an answer to a question, a malformed envelope) is left to the SDK, which knows
 every corner of the protocol; so nothing of it is written a second time here. That both ways answer alike is held by
-`tests/integration/test_express_lane.py`; what it saves is in docs/performance.md.
+`tests/acceptance/test_express_lane.py`; what it saves is in docs/performance.md.
 """
 
 import asyncio

@@ -10,6 +10,9 @@ from enum import StrEnum
 
 from registry.model.ids import Domain
 
+NOWHERE = Domain("")
+"""The domain of whoever the directory does not list."""
+
 
 class PrincipalKind(StrEnum):
     """Values are the names of the entity types in policies, in lower case."""
@@ -31,7 +34,7 @@ class Principal:
     issuer: str
     subject: str
     name: str
-    domain: Domain = Domain("")
+    domain: Domain = NOWHERE
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.name}"

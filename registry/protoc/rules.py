@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from registry.protoc.annotations import Rules
-from registry.protoc.patterns import literal, portable_pattern
 from registry.protoc.numbers import base64_pattern
+from registry.protoc.patterns import literal, portable_pattern
 from registry.protoc.wellknown import integer64
 
 IGNORE_IF_ZERO, IGNORE_ALWAYS = 1, 3

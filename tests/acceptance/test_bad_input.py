@@ -2,8 +2,6 @@
 
 import base64
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -15,7 +13,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey
 
 from tests.support.odd_service import SECRET, Odd, odd_manifest, odd_service
-from tests.support.served import Served, served_gateway, tools_call
+from tests.support.served import Served, interchange, published, served_gateway, tools_call
 
 INVALID_PARAMS = -32602
 PARSE_ERROR = -32700
@@ -31,22 +29,13 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Generator[Odd]:
 def gateway(odd: Odd, tmp_path_factory: pytest.TempPathFactory) -> Generator[Served]:
     folder = tmp_path_factory.mktemp("gateway")
     with served_gateway(folder) as served:
-        published = interchange(served, "registry", "publish", str(odd_manifest(folder)), "--target", odd.target)
-        assert published.returncode == 0, published.stderr
+        published(served, odd_manifest(folder), odd.target)
         yield served
 
 
 @pytest.fixture(scope="module")
 def token(gateway: Served) -> str:
     return gateway.token("tester")
-
-
-def interchange(served: Served, *words: str) -> "subprocess.CompletedProcess[str]":
-    """The command line, as the operator, through the gRPC door."""
-    command = [sys.executable, "-m", "gateway.cli", *words, "--gateway", served.grpc_address]
-    return subprocess.run(
-        [*command, "--token", served.token("operator")], capture_output=True, text=True, timeout=60, check=False
-    )
 
 
 def text_of(response: httpx.Response) -> str:
@@ -250,8 +239,7 @@ def test_a_target_that_is_down_is_a_clear_and_retryable_error(tmp_path: Path) ->
     with served_gateway(tmp_path) as served:
         with odd_service(tmp_path) as service:
             target = service.target
-            manifest = str(odd_manifest(tmp_path))
-            assert interchange(served, "registry", "publish", manifest, "--target", target).returncode == 0
+            published(served, odd_manifest(tmp_path), target)
             token = served.token("tester")
             assert served.call("odd_echo", {"text": "up"}, token=token).json()["result"]["isError"] is False
         result = served.call("odd_echo", {"text": "down"}, token=token).json()["result"]

@@ -3,20 +3,19 @@
 import asyncio
 import itertools
 import json
-import sys
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import grpc.aio
 import httpx
 import httpx2
 import pytest
-from grpc_tools import protoc
 from interchange.v1 import registry_pb2, registry_pb2_grpc
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from tests.support.odd_service import ROOTS, Odd, odd_manifest, odd_service
+from tests.support.odd_service import Odd, compiled, odd_manifest, odd_service
 from tests.support.served import Served, served_gateway, tools_call
 
 SECONDS = 10
@@ -37,11 +36,8 @@ def gateway(tmp_path: Path) -> Generator[Served]:
 
 
 def extra_manifest(folder: Path) -> str:
-    plugin = Path(sys.executable).parent / "protoc-gen-interchange"
     folder.mkdir()
-    command = ["protoc", *ROOTS, f"--plugin=protoc-gen-interchange={plugin}", f"--interchange_out={folder}"]
-    assert protoc.main([*command, "extra/v1/extra.proto"]) == 0
-    return (folder / "interchange.manifest.json").read_text()
+    return compiled("extra/v1/extra.proto", folder).read_text()
 
 
 async def test_no_call_fails_while_revisions_come_and_go(gateway: Served, odd: Odd, tmp_path: Path) -> None:
@@ -49,7 +45,7 @@ async def test_no_call_fails_while_revisions_come_and_go(gateway: Served, odd: O
     operator = (("authorization", f"Bearer {gateway.token('operator')}"),)
     token = gateway.token("tester")
     async with grpc.aio.insecure_channel(gateway.grpc_address) as channel:
-        registry = registry_pb2_grpc.RegistryStub(channel)
+        registry: Any = registry_pb2_grpc.RegistryStub(channel)
         binding = registry_pb2.Binding(kind="grpc", targets=[odd.target])
         await registry.Publish(registry_pb2.PublishRequest(manifest=manifest, binding=binding), metadata=operator)
 
@@ -82,16 +78,14 @@ async def calls(gateway: Served, token: str) -> list[str]:
 
     async with httpx.AsyncClient(headers=headers, timeout=30) as client, asyncio.TaskGroup() as tasks:
         loop = asyncio.get_running_loop()
-        started, made = loop.time(), []
+        started, made = loop.time(), list[asyncio.Task[str]]()
         for number in range(SECONDS * CALLS_PER_SECOND):
             await asyncio.sleep(max(0.0, started + number / CALLS_PER_SECOND - loop.time()))
             made.append(tasks.create_task(one(client)))
     return [task.result() for task in made]
 
 
-async def publish_and_retire(
-    registry: registry_pb2_grpc.RegistryStub, operator: tuple[tuple[str, str], ...], manifest: str, extra: str
-) -> int:
+async def publish_and_retire(registry: Any, operator: tuple[tuple[str, str], ...], manifest: str, extra: str) -> int:
     """Change something every tenth of a second: an agent comes, goes, and the called one gets new revisions."""
     changes = 0
     loop = asyncio.get_running_loop()
@@ -117,13 +111,15 @@ async def publish_and_retire(
 async def changes_heard(url: str, token: str) -> int:
     """How many times a listening client is told that the list of tools changed."""
     heard = 0
-    async with httpx2.AsyncClient(headers={"authorization": f"Bearer {token}"}, timeout=30) as http:
-        async with Client(streamable_http_client(url, http_client=http), mode="2026-07-28") as client:
-            async with client.listen(tools_list_changed=True) as events:
-                try:
-                    async with asyncio.timeout(SECONDS - 1):
-                        async for _ in events:
-                            heard += 1
-                except TimeoutError:
-                    pass
+    async with (
+        httpx2.AsyncClient(headers={"authorization": f"Bearer {token}"}, timeout=30) as http,
+        Client(streamable_http_client(url, http_client=http), mode="2026-07-28") as client,
+        client.listen(tools_list_changed=True) as events,
+    ):
+        try:
+            async with asyncio.timeout(SECONDS - 1):
+                async for _ in events:
+                    heard += 1
+        except TimeoutError:
+            pass
     return heard

@@ -8,7 +8,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TOP = {
-    "gateway", "adapters", "policies", "registry", "conformance", "tests", "clients", "examples", "docs", "bench", ".ci",
+    "gateway", "adapters", "policies", "registry", "conformance", "tests", "clients", "examples", "docs", "bench",
+    ".ci",
     "pyproject.toml", "constraints.txt", "Makefile", "README.md", "CHANGELOG.md", "LICENSE", ".gitignore",
 }  # fmt: skip
 ROOMS = ("gateway", "adapters", "policies", "registry", "conformance")

@@ -279,6 +279,14 @@ def test_a_store_of_a_newer_version_is_refused(store: Store, url: str) -> None:
         Store.open(url)
 
 
+def test_a_damaged_database_is_named(tmp_path: Path) -> None:
+    damaged = tmp_path / "catalog.db"
+    damaged.write_bytes(b"not a database, whatever its name" * 100)
+    for url in (f"sqlite:///{damaged}", f"sqlite:///{tmp_path}/no/such/folder/catalog.db"):
+        with pytest.raises(Refused, match=r"catalog\.db cannot be opened"):
+            Store.open(url)
+
+
 def test_sqlite_is_as_durable_as_it_can_be(store: Store) -> None:
     engine: sa.Engine = store._engine  # pyright: ignore[reportPrivateUsage]
     if engine.dialect.name != "sqlite":

@@ -9,9 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import grpc
+import grpc as typed_grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from grpc_tools import protoc
+from grpc_tools import protoc as typed_protoc
+
+# Both come without types worth having.
+grpc: Any = typed_grpc
+protoc: Any = typed_protoc
 
 PROTOS = Path(__file__).parent / "protos"
 OURS = Path(__file__).parents[2] / "registry" / "proto"
@@ -26,7 +30,7 @@ class Odd:
     """A running service: where, and what it saw."""
 
     target: str
-    server: grpc.Server
+    server: Any
     hanging: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     cancelled: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     tokens: list[str] = field(default_factory=list)
@@ -34,14 +38,13 @@ class Odd:
 
 def odd_manifest(folder: Path) -> Path:
     """Compile the service's proto with the plugin and return the manifest it wrote."""
+    return compiled("odd/v1/odd.proto", folder)
+
+
+def compiled(proto: str, folder: Path) -> Path:
+    """The manifest that the plugin writes for one of the protos beside this file."""
     plugin = Path(sys.executable).parent / "protoc-gen-interchange"
-    command = [
-        "protoc",
-        *ROOTS,
-        f"--plugin=protoc-gen-interchange={plugin}",
-        f"--interchange_out={folder}",
-        "odd/v1/odd.proto",
-    ]
+    command = ["protoc", *ROOTS, f"--plugin=protoc-gen-interchange={plugin}", f"--interchange_out={folder}", proto]
     assert protoc.main(command) == 0
     return folder / "interchange.manifest.json"
 
@@ -55,11 +58,11 @@ def odd_service(folder: Path, *, port: int = 0) -> Generator[Odd]:
     )
     odd = Odd(f"127.0.0.1:{server.add_insecure_port(f'127.0.0.1:{port}')}", server)
 
-    def echo(request: Any, context: grpc.ServicerContext) -> Any:
+    def echo(request: Any, context: Any) -> Any:
         odd.tokens.append(str(dict(context.invocation_metadata())["authorization"]))
         return messages["EchoResponse"](text=request.text * max(request.times, 1))
 
-    def hang(request: Any, context: grpc.ServicerContext) -> Any:
+    def hang(request: Any, context: Any) -> Any:
         gone = threading.Event()
         context.add_callback(gone.set)
         odd.hanging.release()
@@ -67,13 +70,13 @@ def odd_service(folder: Path, *, port: int = 0) -> Generator[Odd]:
         odd.cancelled.release()
         return messages["HangResponse"]()
 
-    def huge(request: Any, context: grpc.ServicerContext) -> Any:
+    def huge(request: Any, context: Any) -> Any:
         return messages["EchoResponse"](text="x" * HUNDRED_MEGABYTES)
 
-    def fail(request: Any, context: grpc.ServicerContext) -> Any:
+    def fail(request: Any, context: Any) -> Any:
         context.abort(grpc.StatusCode.INTERNAL, SECRET)
 
-    def scoped(request: Any, context: grpc.ServicerContext) -> Any:
+    def scoped(request: Any, context: Any) -> Any:
         return messages["HangResponse"]()
 
     handlers = {
@@ -93,8 +96,11 @@ def odd_service(folder: Path, *, port: int = 0) -> Generator[Odd]:
 
 
 def _unary(function: Any, request: Any) -> Any:
+    def write(answer: Any) -> bytes:
+        return answer.SerializeToString()
+
     return grpc.unary_unary_rpc_method_handler(
-        function, request_deserializer=request.FromString, response_serializer=lambda answer: answer.SerializeToString()
+        function, request_deserializer=request.FromString, response_serializer=write
     )
 
 

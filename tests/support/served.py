@@ -132,3 +132,17 @@ def _stop(process: "subprocess.Popen[str]") -> None:
         process.kill()
         process.wait()
         pytest.fail(f"the gateway did not end within {STOP_SECONDS:.0f} s of SIGTERM")
+
+
+def interchange(served: Served, *words: str) -> "subprocess.CompletedProcess[str]":
+    """The command line, as the operator, through the gRPC door."""
+    command = [sys.executable, "-m", "gateway.cli", *words, "--gateway", served.grpc_address]
+    return subprocess.run(
+        [*command, "--token", served.token("operator")], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def published(served: Served, manifest: Path, target: str) -> None:
+    """Publish a manifest and bind it to a target, as the operator."""
+    outcome = interchange(served, "registry", "publish", str(manifest), "--target", target)
+    assert outcome.returncode == 0, outcome.stderr

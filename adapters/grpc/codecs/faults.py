@@ -15,8 +15,8 @@ _NODES, _TRIALS = 500, 200  # looking for a fault is for arguments that a person
 DEPTH = 100
 """How deeply messages may be nested in each other; protobuf's own limit."""
 
-_PREFIX = re.compile(r"^(?:Failed to parse \S+ field: )+")
-_SUFFIX = re.compile(r" at [\w.]+(?:\[[^\]]*\])?(?:\.[\w.\[\]]+)?$")
+_PREFIX = re.compile(r"^(?:Failed to parse \S+ field: |cannot decode \S+ from JSON: )+")
+_SUFFIX = re.compile(r" for field [\w.]+$| at [\w.]+(?:\[[^\]]*\])?(?:\.[\w.\[\]]+)?$")
 _WELL_KNOWN = "google.protobuf."
 
 Misfit = Callable[[Descriptor, JsonObject], str]

@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError, EncodeError, Message
 from protovalidate import ViolationPb
 
 from adapters.grpc.codecs.faults import (
+    Misfit,
     garbled,
     groups_of,
     located_faults,
@@ -81,10 +82,15 @@ class GoogleCodec:
         if self._groups and (faults := two_of_one(arguments, self._groups)):
             raise InvalidArguments(faults)
 
-    def located(self, arguments: JsonObject, error: Exception) -> InvalidArguments:
-        """Every place where the arguments do not convert; the whole, in the error's words, if none is found."""
-        faults = located_faults(arguments, self._descriptor, self._misfit)
-        return InvalidArguments(faults or [Fault("", words_of(error))])
+    def located(self, arguments: JsonObject, error: Exception, *, stricter: Misfit | None = None) -> InvalidArguments:
+        """Every place where the arguments do not convert; the whole, in the error's words, if none is found.
+
+        `stricter` is asked where json_format has nothing against the arguments.
+        """
+        for misfit in filter(None, (self._misfit, stricter)):
+            if faults := located_faults(arguments, self._descriptor, misfit):
+                return InvalidArguments(faults)
+        return InvalidArguments([Fault("", words_of(error))])
 
     def broken(self, violations: Iterable[ViolationPb]) -> InvalidArguments:
         """The rules the arguments break."""

@@ -7,10 +7,11 @@ other codec says where the fault is.
 from functools import lru_cache
 
 import protovalidate
+from google.protobuf.descriptor import Descriptor
 from protobuf import Message, Registry
 from protobuf.wkt import FileDescriptorSet
 
-from adapters.grpc.codecs.faults import garbled, unenforceable
+from adapters.grpc.codecs.faults import garbled, unenforceable, words_of
 from adapters.grpc.codecs.google import READING, GoogleCodec, as_json
 from registry.model import JsonObject
 
@@ -54,7 +55,7 @@ class NativeCodec:
         except protovalidate.EvaluationError as error:
             raise unenforceable(error) from error
         except READING as error:
-            raise self._google.located(arguments, error) from error
+            raise self._google.located(arguments, error, stricter=self._misfit) from error
         if violations:
             raise self._google.broken(violation.proto for violation in violations)
         return data
@@ -64,6 +65,13 @@ class NativeCodec:
             return self._output.from_binary(data).to_json(registry=self._registry)
         except _WRITING as error:
             raise garbled(self._output_name) from error
+
+    def _misfit(self, message: Descriptor, value: JsonObject) -> str:
+        try:
+            _class(self._registry, message.full_name).from_json(as_json(value), registry=self._registry).to_binary()
+        except READING as error:
+            return words_of(error)
+        return ""
 
 
 def _class(registry: Registry, name: str) -> type[Message[str]]:

@@ -343,6 +343,11 @@ def test_a_malformed_manifest_is_a_bad_request(registrar: Registrar, manifest: s
         publish(registrar, manifest)
 
 
+def test_half_a_character_is_a_bad_request(registrar: Registrar) -> None:
+    with pytest.raises(BadRequest, match="is not Unicode"):
+        publish(registrar, pets().replace("Finds animals.", r"Finds \ud800 animals."))
+
+
 def test_an_unknown_operation_is_a_bad_request(registrar: Registrar) -> None:
     with pytest.raises(BadRequest, match="There is no operation 'Drop'"):
         ask(registrar, "Drop", {})

@@ -27,7 +27,8 @@ def test_a_file_sets_tables_and_paths_are_relative_to_it(tmp_path: Path) -> None
 
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     path = written(tmp_path, "[limits]\ncalls_per_principal = 3\n")
-    config = load_config(path, {"INTERCHANGE_LIMITS_CALLS_PER_PRINCIPAL": "5", "INTERCHANGE_MCP_LEGACY_SESSIONS": "false"})
+    variables = {"INTERCHANGE_LIMITS_CALLS_PER_PRINCIPAL": "5", "INTERCHANGE_MCP_LEGACY_SESSIONS": "false"}
+    config = load_config(path, variables)
     assert config.limits.calls_per_principal == 5
     assert config.mcp.legacy_sessions is False
 

@@ -7,8 +7,8 @@ from policies.facts import Standing
 from policies.listing import Classes, Features
 from policies.load import build_judge, load_policies
 from policies.rules import Rule, read_rule
-from registry.model import Classification, PrincipalKind
-from tests.support.policies import catalog, judge, skill, standing
+from registry.model import Action, Classification, PrincipalKind
+from tests.support.policies import catalog, decide, judge, skill, standing
 
 
 def rule(text: str) -> Rule:
@@ -42,17 +42,34 @@ KNOWN = catalog(
 )
 def test_classes_are_as_many_as_policies_can_tell_apart(condition: str, classes: int) -> None:
     rules = (rule(f"permit (principal, action, resource is Skill) when {{ {condition} }};"),)
-    assert len(Classes(Features(KNOWN, rules), rules, "").speakers) == classes
+    assert len(Classes(Features(KNOWN, rules), rules, "", frozenset()).speakers) == classes
 
 
 def test_what_other_principals_policies_look_at_makes_no_classes() -> None:
     rules = tuple(
-        rule(f'permit (principal in Group::"g{n}", action, resource == Skill::"agent1.skill{n + 1}1");')
+        rule(f'permit (principal in Group::"g{n}", action, resource == Skill::"agent{n % 10}.skill{n}");')
         for n in range(50)
     )
     features = Features(KNOWN, rules)
     assert len(features.all) > 50
-    assert len(Classes(features, rules[:1], "").speakers) == 2
+    mine = Classes(features, rules[:1], "", frozenset())
+    assert [speaker.skill.id for speaker in mine.speakers] == ["agent0.skill0"]
+
+
+def test_grants_that_differ_in_their_heads_only_make_one_class() -> None:
+    rules = tuple(rule(f'permit (principal, action, resource in Agent::"agent{n}");') for n in range(10))
+    assert len(Classes(Features(KNOWN, rules), rules, "", frozenset()).speakers) == 1
+
+
+def test_an_agents_own_skills_are_in_what_the_directory_says_the_agent_is_in() -> None:
+    known = catalog([skill("helper.think", domain="lab"), skill("other.think", domain="lab")])
+    text = 'permit (principal is Agent, action in Action::"use", resource is Skill in Domain::"field");'
+    mine = judge(text, known)
+    for domain, listed in (("field", ("helper.think",)), ("lab", ())):
+        helper = standing("helper", kind=PrincipalKind.AGENT, domain=domain)
+        assert mine.listed([helper], known, frozenset()) == listed
+        for name in known.skills:
+            assert decide(mine, known, helper, Action.INVOKE, name).allowed is (name in listed)
 
 
 def test_what_listing_policies_do_not_look_at_makes_no_features() -> None:
