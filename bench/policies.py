@@ -4,7 +4,8 @@
 
 Four kinds of decision: *first* meets a skill for the first time, so that policies and entities are parsed; *other* is
 about what was met before at another hour, so that the engine is asked; *same* is the same question again; *whole* is
-the engine alone over the whole set, as if there were no slices. The listing is of 10,000 skills for a principal nobody has seen before.
+the engine alone over the whole set, as if there were no slices. The listing is of 10,000 skills: *first* includes what
+is found out once for a catalog, *new* is for principals nobody has seen before, *again* for one that was seen.
 """
 
 import random
@@ -34,6 +35,7 @@ from registry.model import (
     Domain,
     Hints,
     Invocation,
+    JsonObject,
     Pin,
     Principal,
     PrincipalKind,

@@ -3,12 +3,15 @@
 The SDK compares client, issuer and subject, and recognises only its own class. It never gets the token.
 """
 
+from functools import lru_cache
+
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 
 from policies.identity.tokens import Verified
 
 
+@lru_cache(maxsize=4096)
 def session_user(verified: Verified) -> AuthenticatedUser:
     """The SDK's idea of a verified caller; goes into `scope["user"]`."""
     return AuthenticatedUser(

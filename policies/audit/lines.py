@@ -24,7 +24,7 @@ from registry.model import AuditUnavailable, Call, InterchangeError, Result
 _log = logging.getLogger(__name__)
 
 _UNAVAILABLE = "The audit log cannot be written, so nothing was done"
-_LINGER = 0.01  # seconds that entries nobody waits for are gathered before they are synced
+_LINGER = 0.05  # seconds that entries nobody waits for are gathered before they are synced
 _RETRY = 1.0
 
 

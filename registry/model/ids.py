@@ -4,6 +4,7 @@ An id made here is a UUID of version 7 (RFC 9562): sortable by the time it was m
 """
 
 import os
+import random
 import time
 import uuid
 from typing import NewType
@@ -29,12 +30,17 @@ Digest = NewType("Digest", str)
 CallId = NewType("CallId", str)
 
 
+# Ids must differ, not be secret: one reading of the system's randomness is enough, and spares every call one.
+_source = random.Random(os.urandom(32))  # noqa: S311
+os.register_at_fork(after_in_child=lambda: _source.seed(os.urandom(32)))
+
+
 def new_call_id() -> CallId:
     """Return a fresh UUIDv7, unique without coordination."""
-    return CallId(str(_uuid7(time.time_ns() // 1_000_000, os.urandom(10))))
+    return CallId(str(_uuid7(time.time_ns() // 1_000_000, _source.getrandbits(80))))
 
 
-def _uuid7(milliseconds: int, randomness: bytes) -> uuid.UUID:
-    value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | int.from_bytes(randomness)
+def _uuid7(milliseconds: int, randomness: int) -> uuid.UUID:
+    value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | randomness
     value &= ~(0xF << 76) & ~(0x3 << 62)
     return uuid.UUID(int=value | 0x7 << 76 | 0x2 << 62)

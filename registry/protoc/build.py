@@ -13,7 +13,7 @@ from interchange.v1.annotations_pb2 import AgentOptions, ParamOptions, SkillOpti
 
 from registry.manifest import MAX_SKILLS, Manifest, digest_of
 from registry.model import Agent, JsonObject, Skill
-from registry.names import RESERVED_TOOLS, TOOL_NAME
+from registry.names import RESERVED_TOOLS
 from registry.protoc.agents import agent_of, check_agent
 from registry.protoc.annotations import Annotations, Note
 from registry.protoc.corrections import Overlay
@@ -142,10 +142,8 @@ class _Build:
             if ids[skill.id] == each.method.name:
                 place = note.at("external_name" if note.options.external_name else "name")
                 self._once(tools, skill.tool_name, each.method.full_name, place, "tool")
-            if not note.options.external_name and not TOOL_NAME.fullmatch(skill.tool_name):
-                self.problems.add(
-                    note.at("name"), f'the tool name "{skill.tool_name}" is longer than 64: set name or external_name.'
-                )
+            if not note.options.external_name and len(skill.tool_name) > 64:
+                self.problems.add(note.at("name"), f'the tool name "{skill.tool_name}" is too long: set external_name.')
 
     def _once(self, names: dict[str, str], name: str, owner: str, place: Place, kind: str) -> None:
         if names.setdefault(name, owner) != owner:

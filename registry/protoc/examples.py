@@ -37,6 +37,13 @@ def schema_faults(schema: JsonObject, value: JsonValue) -> list[str]:
     ]
 
 
+def _crowded(value: JsonObject, message: Descriptor) -> list[str]:
+    """The root oneofs of which an example has more than one member."""
+    groups = [[field.json_name for field in oneof.fields] for oneof in message.oneofs]
+    crowded = [group for group in groups if sum(name in value for name in group) > 1]
+    return [f"at most one of {', '.join(group)} may be given" for group in crowded]
+
+
 class Examples:
     """Checks the examples of one build."""
 
@@ -73,11 +80,11 @@ class Examples:
     def _faults(self, value: JsonValue, schema: JsonObject, message: Descriptor, bound: frozenset[str]) -> list[str]:
         if not isinstance(value, Mapping):
             return ["it must be a JSON object"]
-        if faults := schema_faults(schema, value):
+        if faults := [*schema_faults(schema, value), *_crowded(value, message)]:
             return faults
         built = self._annotations.message(message.full_name)()
         try:
             json_format.ParseDict(dict(value), built, descriptor_pool=self._annotations.pool)
         except (json_format.ParseError, TypeError, ValueError, OverflowError, RecursionError) as error:
-            return [" ".join(str(error).split())]
+            return [" ".join(str(error).split()).removesuffix(".")]
         return self._presence.faults(built, apart_from=bound)

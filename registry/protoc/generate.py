@@ -86,7 +86,11 @@ def _committed(folder: Path) -> Iterator[Path]:
 
 
 def _run(tree: Tree, validate: Path, out: Path, names: Sequence[str]) -> None:
-    inputs = [f"-I{tree.protos}", *([] if tree.protos == PROTOS else [f"-I{PROTOS}"]), f"--descriptor_set_in={validate}"]
+    inputs = [
+        f"-I{tree.protos}",
+        *([] if tree.protos == PROTOS else [f"-I{PROTOS}"]),
+        f"--descriptor_set_in={validate}",
+    ]
     code = [f"--{language}_out={out}" for language in ("python", "pyi", "grpc_python", "mypy_grpc")]
     _protoc([*inputs, *code, *names])
     if borrowed := _borrowed(inputs, names):

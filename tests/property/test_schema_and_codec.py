@@ -1,4 +1,4 @@
-"""What the input schema admits the codec reads, and what the codec emits fits the output schema: both ways, both codecs.
+"""What the input schema admits both codecs read, and what they emit fits the output schema.
 
 Instances are drawn from the schema, messages from the descriptors, so neither is made from the other.
 """

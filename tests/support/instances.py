@@ -5,7 +5,7 @@ leaves over is filtered by an independent validator.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from hypothesis import strategies as st
@@ -39,8 +39,8 @@ _FORMATS: Mapping[str, st.SearchStrategy[str]] = {
 
 def instances(schema: JsonObject) -> st.SearchStrategy[Any]:
     """Values that the whole schema admits."""
-    validator = Draft202012Validator(cast("dict[str, Any]", schema))
-    return _Drawing(schema).of(schema, 3).filter(validator.is_valid)
+    is_valid = cast("Callable[[object], bool]", Draft202012Validator(cast("dict[str, Any]", schema)).is_valid)  # pyright: ignore[reportUnknownMemberType]
+    return _Drawing(schema).of(schema, 3).filter(is_valid)
 
 
 def few_of(
@@ -160,7 +160,7 @@ def _string(schema: JsonObject) -> st.SearchStrategy[str]:
     parts = [schema, *cast("Sequence[JsonObject]", schema.get("allOf", []))]
     patterns = [str(part["pattern"]) for part in parts if "pattern" in part]
     if len(patterns) == 2:  # a prefix and a suffix
-        return st.builds(lambda head, tail: head + tail, *(_matching(pattern) for pattern in patterns))
+        return st.tuples(*(_matching(pattern) for pattern in patterns)).map("".join)
     if patterns:
         return _matching(patterns[0])
     least, most = cast("int", schema.get("minLength", 0)), cast("int | None", schema.get("maxLength"))

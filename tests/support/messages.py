@@ -1,7 +1,7 @@
 """Messages of any type, drawn by hypothesis from descriptors: every field there is, with every value it can hold."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
@@ -50,7 +50,7 @@ def _built(message: Any, fields: Mapping[str, Any]) -> Message:
 def _fill_map(target: Any, value: Mapping[Any, Any]) -> None:
     for key, each in value.items():
         if isinstance(each, Mapping):
-            _built(target[key], each)
+            _built(target[key], cast("Mapping[str, Any]", each))
         else:
             target[key] = each
 

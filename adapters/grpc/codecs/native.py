@@ -20,7 +20,7 @@ _LOADING = (ValueError, TypeError, KeyError, AttributeError, NotImplementedError
 _WRITING = (ValueError, TypeError, KeyError, OverflowError, RecursionError)
 
 
-class Unsupported(Exception):  # noqa: N818  a condition, handled by falling back
+class Unsupported(Exception):
     """protobuf-py cannot load these descriptors, or not use these types."""
 
 
