@@ -66,7 +66,7 @@ class CatalogDesk:
         if operation == "Listen":
             return Result()
         now = self._live.current()
-        listed = now.judge.listed(facts.standings, now.catalog, call.scopes)
+        listed = now.judge.listed(facts.standings, now.catalog, call.scopes, environment=facts.environment)
         if operation == "Tools":
             return Result(structured=_page(call, listed))
         content = {key: value for key, value in call.content.items() if key != "operation"}

@@ -16,9 +16,7 @@ import orjson
 
 from registry.model import JsonObject, JsonValue
 
-# cedarpy's signatures say `dict` without saying of what; the borders where that matters are marked below.
-# pyright: reportUnknownMemberType=false
-
+# cedarpy's signatures say `dict` without saying of what: hence the narrow ignores below.
 Schema = cedarpy.Schema
 PolicyHandle = cedarpy.PolicySet
 
@@ -110,7 +108,7 @@ def read_trees(text: str) -> tuple[JsonObject, ...]:
 def validate(texts: Sequence[str], schema: Schema) -> tuple[tuple[int, str], ...]:
     """Everything the strict validator has against the policies: (position, sentence)."""
     with _engine():
-        result = cedarpy.validate_policies("\n".join(texts), schema, release_gil=True)
+        result = cedarpy.validate_policies("\n".join(texts), schema, release_gil=True)  # pyright: ignore[reportUnknownMemberType]
     found = [(_position(error.policy_id), _sentence(error.error)) for error in result.errors]
     return tuple(found) if found or result.validation_passed else ((0, "the policies do not validate"),)
 
@@ -124,9 +122,9 @@ def read_entities(entities: Sequence[Entity], schema: Schema, *, beside: Entitie
     with _engine():
         text = orjson.dumps([_written(entity) for entity in entities]).decode()
         if beside is None:
-            handle = cedarpy.Entities.from_json_str(text, schema)
+            handle = cedarpy.Entities.from_json_str(text, schema)  # pyright: ignore[reportUnknownMemberType]
         else:
-            handle = beside.handle.with_added_json_str(text, schema)
+            handle = beside.handle.with_added_json_str(text, schema)  # pyright: ignore[reportUnknownMemberType]
     known = frozenset(entity.uid for entity in entities)
     return Entities(handle=handle, uids=known | beside.uids if beside else known)
 
@@ -145,7 +143,7 @@ def ask_all(
             return (Answer(allowed=False, errors=(f"{missing.type} {missing.id!r} is not at hand",)),) * len(questions)
     try:
         requests = [_request(question) for question in questions]
-        results = cedarpy.is_authorized_batch(requests, policies, entities.handle, schema)
+        results = cedarpy.is_authorized_batch(requests, policies, entities.handle, schema)  # pyright: ignore[reportUnknownMemberType]
         return tuple([_answer(result) for result in results])
     except BaseException as error:
         _pass_on_what_is_not_the_engines(error)

@@ -108,7 +108,7 @@ def objections(tree: JsonObject) -> Iterator[str]:
 
 
 def _annotation_faults(notes: Mapping[str, str], *, permits: bool) -> Iterator[str]:
-    for name in notes.keys() - ANNOTATIONS:
+    for name in sorted(notes.keys() - ANNOTATIONS):
         yield f"unknown annotation @{name}; there are {', '.join('@' + known for known in sorted(ANNOTATIONS))}"
     if "id" in notes and not _ID.fullmatch(notes["id"]):
         yield f'@id("{notes["id"]}") is not an id: it is up to 100 of letters, digits and ._:/@-'

@@ -24,6 +24,6 @@ def run_protos(options: argparse.Namespace) -> int:
         raise BadRequest(f"Cannot write to {folder}: {error.strerror or error}.") from error
     for path in written:
         print(path)
-    print("\nWith your protos in proto/, this makes interchange.manifest.json:\n")
+    print("\nWith grpcio-tools installed and your protos in proto/, this makes interchange.manifest.json:\n")
     print(f"  {protoc_line(folder)}")
     return 0

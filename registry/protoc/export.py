@@ -4,6 +4,7 @@ No wheel carries `buf/validate/validate.proto` as text, but protovalidate carrie
 `--descriptor_set_in`; written here with all it imports.
 """
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,10 +33,8 @@ def write_protos(folder: Path) -> list[Path]:
 
 def protoc_line(folder: Path, *, protos: str = "proto", service: str = "your/service.proto") -> str:
     """The command that makes a manifest of a service whose proto is `service` under `protos`."""
-    return (
-        f"python -m grpc_tools.protoc -I {protos} -I {folder} --descriptor_set_in={folder / VALIDATE}"
-        f" --interchange_out=. {service}"
-    )
+    inputs = ["-I", protos, "-I", str(folder), f"--descriptor_set_in={folder / VALIDATE}"]
+    return shlex.join(["python", "-m", "grpc_tools.protoc", *inputs, "--interchange_out=.", service])
 
 
 def validate_descriptors() -> bytes:

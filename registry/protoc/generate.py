@@ -32,7 +32,7 @@ class GenerationError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tree:
-    """A folder of protos, and the folder that what is made of them goes to; with a manifest if it has services of ours."""
+    """A folder of protos and where what is made of them goes; with a manifest unless the services are our own."""
 
     protos: Path
     out: Path

@@ -112,8 +112,8 @@ def test_everything_an_agent_can_say_is_read() -> None:
 def test_everything_a_skill_can_say_is_read() -> None:
     skill = skill_with(
         "string text = 1;",
-        options="""name: "x" external_name: "X-1" title: "T" tags: "a" examples: '{"text": "hi"}' approval: APPROVAL_REQUIRED
-          scopes: ["one", "two"] timeout: { seconds: 1 } invocation: INVOCATION_QUEUED
+        options="""name: "x" external_name: "X-1" title: "T" tags: "a" examples: '{"text": "hi"}'
+          approval: APPROVAL_REQUIRED scopes: ["one", "two"] timeout: { seconds: 1 } invocation: INVOCATION_QUEUED
           classification: CLASSIFICATION_CONFIDENTIAL""",
     )
     assert (skill.id, skill.tool_name, skill.title, skill.tags) == ("s.x", "X-1", "T", ("a",))
@@ -242,14 +242,18 @@ import "google/protobuf/descriptor.proto";
 extend google.protobuf.ServiceOptions { Mine agent = 51001; }
 extend google.protobuf.MethodOptions { Mine skill = 51001; }
 message Mine { string name = 1; }
-service S { option (foreign.agent) = { name: "x" }; rpc A(Mine) returns (Mine) { option (foreign.skill) = { name: "y" }; } }
+service S {
+  option (foreign.agent) = { name: "x" };
+  rpc A(Mine) returns (Mine) { option (foreign.skill) = { name: "y" }; }
+}
 """
     assert build_manifest(compiled({"t.proto": foreign}), ["t.proto"]).agents == ()
 
 
 def test_the_descriptor_set_is_canonical_and_small() -> None:
     body = BARE.replace("string text = 1;", "string text = 1 [(buf.validate.field).string.min_len = 1];")
-    manifest = manifest_of(body)
+    ruled = _at_another_path(f'import "buf/validate/validate.proto";\n{body}')
+    manifest = build_manifest(compiled({"t.proto": ruled}), ["t.proto"])
     files = read_set(manifest.descriptor_set)
     assert [file.name for file in files] == ["t.proto"]
     assert not files[0].HasField("source_code_info")

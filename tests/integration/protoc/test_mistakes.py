@@ -32,7 +32,9 @@ CASES: Mapping[str, tuple[str, list[str]]] = {
         ['1: "Big-Name" is not a name of an agent: 1 to 40 of a-z, 0-9 and _.'],
     ),
     "invalid version and timeout of turns": (
-        'service S { option (interchange.v1.agent) = { domain: "d" version: "one" turns: { timeout: { seconds: -1 } } }; }',
+        """service S { option (interchange.v1.agent) = {
+  domain: "d" version: "one" turns: { timeout: { seconds: -1 } }
+}; }""",
         [
             '1: "one" is not a semantic version such as 1.2.0.',
             "1: the timeout is -1 s; it must be more than 0 and at most 86,400 s.",
@@ -204,7 +206,8 @@ message In {{
 }}
 message Inner {{ repeated string tags = 1 [(interchange.v1.param).example = "[1]"]; }}""",
         [
-            '5: PKG.In.city: the example Dublin is not JSON: Expecting value: line 1 column 1 (char 0). Text needs quotes: "\\"Dublin\\"".',
+            "5: PKG.In.city: the example Dublin is not JSON: Expecting value: line 1 column 1 (char 0)."
+            ' Text needs quotes: "\\"Dublin\\"".',
             '6: PKG.In.n: the example "x" does not fit: it: "x" is not of type "integer".',
             "7: PKG.In.m: the example 4 does not fit: it: 4 is less than the minimum of 5.",
             '10: PKG.Inner.tags: the example [1] does not fit: /0: 1 is not of type "string".',
