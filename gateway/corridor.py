@@ -12,7 +12,7 @@ from opentelemetry import trace
 from gateway.facts import FactFinder
 from gateway.limits import PrincipalLimits
 from gateway.live import InForce, Live
-from gateway.obligations import finish, fulfil
+from gateway.obligations import fulfil
 from gateway.telemetry import names
 from policies.audit.log import AuditLog
 from policies.decision import Decision
@@ -57,7 +57,7 @@ class Corridor:
                 fulfil(decision, call)
                 result = await self._far_sides[call.target.kind](call, facts, emit)
                 entry.finished(result)
-                return finish(decision, result)
+                return result
 
 
 def _decided(now: InForce, call: Call, facts: Facts) -> Decision:

@@ -12,7 +12,6 @@ from registry.model import (
     InvalidArguments,
     NeedsApproval,
     NeedsScope,
-    Result,
     Unknown,
 )
 
@@ -21,10 +20,14 @@ def fulfil(decision: Decision, call: Call) -> None:
     """See to it that the call may happen.
 
     Raises:
-        Unknown, InvalidArguments, NeedsScope, NeedsApproval, Denied: the decision is not an allow.
+        Unknown, InvalidArguments, NeedsScope, NeedsApproval, Denied: the decision is not an allow, or it asks for
+            something that this gateway cannot do (fail-closed).
     """
     if not decision.allowed:
         raise _refusal(decision, call)
+    if decision.obligations:
+        asked = ", ".join(decision.obligations)
+        raise Denied(f"Policy allows this only with obligations that are not supported yet: {asked}.")
 
 
 def _refusal(decision: Decision, call: Call) -> InterchangeError:
@@ -39,14 +42,3 @@ def _refusal(decision: Decision, call: Call) -> InterchangeError:
             return NeedsApproval(decision.sentence, policies=decision.policies)
         case _:
             return Denied(decision.sentence, policies=decision.policies)
-
-
-def finish(decision: Decision, result: Result) -> Result:
-    """Do what the decision asks for after the call.
-
-    Raises:
-        Denied: it asks for something this gateway cannot do, so the result is withheld (fail-closed).
-    """
-    if decision.obligations:
-        raise Denied(f"The result is withheld: obligations not supported here: {', '.join(decision.obligations)}")
-    return result

@@ -14,6 +14,8 @@ from gateway.app import open_gateway
 from gateway.config import Config, load_config
 from gateway.corridor import Corridor
 from gateway.state import hold, read_whereabouts
+from policies.identity.directory import LOCAL_ISSUER
+from policies.identity.directory import OPERATOR as OPERATOR_NAME
 from registry.model import (
     CATALOG,
     Call,
@@ -27,9 +29,7 @@ from registry.model import (
 )
 from registry.operations import ACTIONS
 
-OPERATOR = Principal(
-    kind=PrincipalKind.SERVICE, issuer="urn:interchange:local", subject="operator@local", name="operator@local"
-)
+OPERATOR = Principal(kind=PrincipalKind.SERVICE, issuer=LOCAL_ISSUER, subject=OPERATOR_NAME, name=OPERATOR_NAME)
 SECONDS = 60.0
 
 

@@ -5,7 +5,7 @@ began with and nothing waits. A change that the policies in force cannot be vali
 """
 
 import asyncio
-import threading
+import logging
 from collections.abc import Callable, Sequence
 
 from gateway.live import InForce, Live
@@ -14,6 +14,8 @@ from registry.catalog import Catalog
 from registry.model import JsonObject, Principal
 from registry.operations import WRITES, Registrar
 from registry.store import Store
+
+logger = logging.getLogger(__name__)
 
 
 class Judges:
@@ -29,9 +31,14 @@ class Judges:
         Raises:
             PolicyProblems: the policies do not validate against it.
         """
-        if self._last is None or self._last.catalog is not catalog:
-            self._last = InForce(catalog, build_judge(self._sources, catalog))
-        return self._last
+        last = self._last
+        if last is not None and last.catalog is catalog:
+            return last
+        fresh = self._last = InForce(catalog, build_judge(self._sources, catalog))
+        if last is None or last.judge.remarks != fresh.judge.remarks:
+            for remark in fresh.judge.remarks:
+                logger.warning("Of the policies in force: %s", remark)
+        return fresh
 
     def vet(self, catalog: Catalog) -> Sequence[str]:
         """What the policies in force have against a catalog that would come into force."""
@@ -43,14 +50,13 @@ class Judges:
 
 
 class Publishing:
-    """Carries out registry operations one after another and puts their outcome in force."""
+    """Carries out registry operations in threads and puts their outcome in force; the registry orders its writers."""
 
     def __init__(self, *, store: Store, registrar: Registrar, judges: Judges, live: Live) -> None:
         self._store = store
         self._registrar = registrar
         self._judges = judges
         self._live = live
-        self._one_at_a_time = threading.Lock()
 
     async def perform(
         self, operation: str, content: JsonObject, by: Principal, visible: Callable[[str], bool]
@@ -72,10 +78,8 @@ class Publishing:
         by: Principal,
         visible: Callable[[str], bool],
     ) -> JsonObject:
-        if operation not in WRITES:
-            return self._registrar.perform(operation, content, by, visible=visible)
-        with self._one_at_a_time:
-            answer = self._registrar.perform(operation, content, by, visible=visible)
+        answer = self._registrar.perform(operation, content, by, visible=visible)
+        if operation in WRITES:
             following = self._judges.in_force(self._store.catalog())
             asyncio.run_coroutine_threadsafe(self._live.swap(following), loop).result()
-            return answer
+        return answer

@@ -10,6 +10,7 @@ import ipaddress
 import os
 import signal
 import socket
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ import uvloop
 from gateway.app import Gateway, open_gateway
 from gateway.config import Config
 from gateway.connections import http_protocol
+from gateway.logs import log_to_stderr
 from gateway.platform.server import serve_platform
 from gateway.state import Whereabouts, hold, write_whereabouts
 from registry.model import BadRequest, Refused
@@ -68,6 +70,7 @@ async def serve(config: Config, *, config_path: Path | None, when_ready: WhenRea
     Raises:
         BadRequest, Refused: the configuration does not hold together, or something else has the state or a port.
     """
+    log_to_stderr()
     with hold(config.state), _bound(config.listen.http) as door:
         config = replace(config, public_url=_public_url(config, door))
         async with _open(config, config_path) as serving:
@@ -144,8 +147,9 @@ def _stopping(server: uvicorn.Server) -> Generator[None]:
 
 
 def _settle() -> None:
-    """Take what was loaded at the start out of the garbage collector's sight: it would look at it again and again
-    while large answers are read."""
+    """Take what was loaded at the start out of the garbage collector's sight, which would look at it again and again
+    while large answers are read; and let the threads that write audit and spans interrupt calls only briefly."""
+    sys.setswitchinterval(0.0005)
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
