@@ -1,6 +1,6 @@
 """Logs for operators: one line each on standard error, a sentence and then its values as `key=value`.
 
-What a caller may not know goes here. Values are quoted as JSON strings, so that nothing a client sends can forge a line.
+What a caller may not know goes here. Values are quoted as JSON strings: nothing that a client sends can forge a line.
 """
 
 import json

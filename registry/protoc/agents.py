@@ -7,7 +7,7 @@ from registry.model import Agent, AgentName, SkillId
 from registry.names import AGENT_NAME, DOMAIN, VERSION, snake_case, words
 from registry.protoc.annotations import Note
 from registry.protoc.problems import Problems
-from registry.protoc.settings import agent_settings, timeout_fault, unknown_words
+from registry.protoc.settings import NEWER, agent_settings, is_newer, timeout_fault, unknown_words
 
 TURN, TURN_EVENT = "interchange.v1.Turn", "interchange.v1.TurnEvent"
 
@@ -64,5 +64,7 @@ def check_agent_settings(label: str, note: Note[AgentOptions], problems: Problem
     for field, url in (("icon_url", options.icon_url), ("documentation_url", options.documentation_url)):
         if url and not url.startswith(("https://", "http://", "data:image/")):
             problems.add(note.at(field), f'{field} "{url}" is not an http or https URL.')
+    if is_newer(options):
+        problems.add(note.place, NEWER)
     for field in unknown_words(options):
         problems.add(note.at(field), f"{field} has a value that this version does not know.")

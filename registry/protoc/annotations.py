@@ -12,6 +12,8 @@ from typing import Generic, TypeVar
 
 from google.protobuf.descriptor import Descriptor as MessageDescriptor
 from google.protobuf.descriptor import (
+    EnumDescriptor,
+    EnumValueDescriptor,
     FieldDescriptor,
     FileDescriptor,
     MethodDescriptor,
@@ -90,16 +92,17 @@ class Annotations:
             raise AssertionError("a field always has a note")
         return note
 
-    def is_annotated(self, of: FieldDescriptor) -> bool:
-        """Whether the proto itself says anything of a field."""
-        return self._ours(of, "interchange.v1.param", ParamOptions()) is not None
-
     def rules(self, of: MessageDescriptor | FieldDescriptor | OneofDescriptor) -> Rules:
         """The buf.validate rules on a message, field or oneof as plain values; empty where there are none."""
         for descriptor, value in self._extensions(of):
             if descriptor.full_name in _RULES and isinstance(value, Message):
                 return plain(value)
         return NO_RULES
+
+    def json_names(self, enum: EnumDescriptor) -> list[str]:
+        """Names that values of an enum have in JSON instead of their own (json_enumvalue_options.proto)."""
+        said = [value for each in enum.values for key, value in self._extensions(each) if key.full_name == _JSON_NAME]
+        return [str(plain(value).get("string", "")) for value in said if isinstance(value, Message)]
 
     def comment(self, full_name: str) -> str:
         return self.sources.comment(full_name)
@@ -138,7 +141,7 @@ class Annotations:
                 return found
         return None
 
-    def _extensions(self, declaration: _Annotated) -> Iterator[tuple[FieldDescriptor, object]]:
+    def _extensions(self, declaration: _Annotated | EnumValueDescriptor) -> Iterator[tuple[FieldDescriptor, object]]:
         if not declaration.has_options:
             return
         options = declaration.GetOptions()
@@ -155,6 +158,7 @@ class Annotations:
         return {}
 
 
+_JSON_NAME = "pb.enumvalue.json"
 _RULES = ("buf.validate.message", "buf.validate.field", "buf.validate.oneof")
 
 

@@ -10,7 +10,7 @@ from registry.names import HEADER
 from registry.protoc.annotations import Annotations, Note
 from registry.protoc.problems import Problems
 from registry.protoc.schema import Notes, is_synthetic
-from registry.protoc.settings import BOUNDS
+from registry.protoc.settings import BOUNDS, NEWER, is_newer
 from registry.protoc.wellknown import RANGES
 
 _INTEGERS_IN_HEADERS = frozenset(kind for kind, (_, high) in RANGES.items() if high < 2**32)
@@ -35,6 +35,8 @@ def check_params(method: MethodDescriptor, notes: Notes, problems: Problems) -> 
     headers: dict[str, str] = {}
     for field in method.input_type.fields:
         note = notes[field.name]
+        if is_newer(note.options):
+            problems.add(note.place, NEWER)
         for option, sentence in _faults(field, note):
             problems.add(note.at(option), f"{field.full_name}: {sentence}")
         other = headers.setdefault(note.options.header.lower(), field.name)

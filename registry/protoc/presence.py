@@ -65,8 +65,10 @@ class Presence:
     def _paths(self, message: type[Message]) -> Iterator[FieldPathElementPb]:
         try:
             violations = self._validator.collect_violations(message())
-        except (protovalidate.CompilationError, protovalidate.EvaluationError) as error:
+        except protovalidate.CompilationError as error:
             raise BrokenRulesError(" ".join(str(error).split())) from error
+        except protovalidate.EvaluationError:  # a rule that cannot judge an empty message, only a fuller one
+            return
         for violation in violations:
             path = violation.proto.field
             if path is not None and len(path.elements) == 1:

@@ -20,11 +20,13 @@ from registry.protoc.presence import EVERYTHING_OPTIONAL, Needed, Presence
 from registry.protoc.rules import IGNORE_ALWAYS, IGNORE_IF_ZERO, Schema, bounds, not_zero, rule_of, with_rules
 from registry.protoc.wellknown import OBJECTS, WRAPPERS, Direction, map_key, scalar, well_known
 
+_NULL = "google.protobuf.NullValue"
 Notes = Mapping[str, Note[ParamOptions]]
 
 _SHARED = {
     "int64": scalar(FieldDescriptor.TYPE_INT64, Direction.INPUT),
     "uint64": scalar(FieldDescriptor.TYPE_UINT64, Direction.INPUT),
+    "bytes": scalar(FieldDescriptor.TYPE_BYTES, Direction.INPUT),
 }
 """Schemas too long to be repeated for every field."""
 
@@ -118,7 +120,7 @@ class _Writer:
         schema = self._shared(self._value_or_container(field))
         if self._may_be_null(field, needed):
             schema = _or_null(schema)
-        sentences = [note.description, *self._enum_words(field), _oneof_words(field, needed)]
+        sentences = [note.description, *self._enum_words(field), _oneof_words(field, needed), *self._rule_words(field)]
         schema = _described(schema, "\n".join(filter(None, sentences)))
         if (example := read_example(note.options)) is not None:
             schema["examples"] = [example]
@@ -165,11 +167,19 @@ class _Writer:
 
     def _value(self, field: FieldDescriptor, rules: Rules) -> Schema:
         if field.enum_type is not None:
-            return _enum(field.enum_type, rules, self._direction)
+            return self._enum(field.enum_type, rules)
         if field.message_type is None:
             return with_rules(scalar(field.type, self._direction), rules)
         known = well_known(field.message_type.full_name, self._direction)
         return self._reference(field.message_type) if known is None else with_rules(known, rules)
+
+    def _enum(self, enum: EnumDescriptor, rules: Rules) -> Schema:
+        if self._direction is Direction.INPUT:
+            return _enum_to_write(enum, rules)
+        if enum.full_name == _NULL:
+            return {"type": ["null", "integer"]}
+        names = list(dict.fromkeys([*(value.name for value in enum.values), *self._annotations.json_names(enum)]))
+        return {"anyOf": [{"type": "string", "enum": names}, {"type": "integer"}]}
 
     def _reference(self, message: Descriptor) -> Schema:
         if (known := well_known(message.full_name, self._direction)) is not None:
@@ -186,12 +196,21 @@ class _Writer:
                 return {"$ref": f"#/$defs/{name}"}
         return schema
 
+    def _rule_words(self, field: FieldDescriptor) -> list[str]:
+        return _rule_words(self._annotations.rules(field)) if self._direction is Direction.INPUT else []
+
     def _enum_words(self, field: FieldDescriptor) -> list[str]:
         if field.enum_type is None:
             return []
         names = [(value.name, f"{field.enum_type.full_name}.{value.name}") for value in field.enum_type.values]
         said = [(name, self._annotations.comment(full_name)) for name, full_name in names]
         return [f"- {name}: {comment}" for name, comment in said if comment]
+
+
+def _rule_words(rules: Rules) -> list[str]:
+    """What rules in CEL say when they are broken: the only way to tell a model of them beforehand."""
+    written = cast("Sequence[Rules]", rules.get("cel", []))
+    return [f"Rule: {rule['message']}" for rule in written if rule.get("message")]
 
 
 def read_example(options: ParamOptions) -> object:
@@ -218,12 +237,10 @@ def _or_null(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
-def _enum(enum: EnumDescriptor, rules: Rules, direction: Direction) -> Schema:
-    if enum.full_name == "google.protobuf.NullValue":
-        return {"type": "null"} if direction is Direction.INPUT else {"type": ["null", "integer"]}
+def _enum_to_write(enum: EnumDescriptor, rules: Rules) -> Schema:
+    if enum.full_name == _NULL:
+        return {"type": "null"}
     names = [value.name for value in enum.values]
-    if direction is Direction.OUTPUT:
-        return {"anyOf": [{"type": "string", "enum": names}, {"type": "integer"}]}
     rule = rule_of(rules, "enum")
     allowed = [value.name for value in enum.values if _admits(rule, value.number)]
     zero = [value.name for value in enum.values if value.number == 0 and rules.get("ignore") == IGNORE_IF_ZERO]

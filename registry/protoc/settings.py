@@ -2,7 +2,9 @@
 
 from typing import TypedDict
 
+from google.protobuf import unknown_fields
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 from interchange.v1 import annotations_pb2 as options_pb2
 from interchange.v1.annotations_pb2 import AgentOptions, SkillOptions, TurnOptions
 
@@ -24,6 +26,7 @@ from registry.model import (
 DEFAULT_VERSION = "0.1.0"
 DEFAULT_TIMEOUT = 30.0
 LONGEST_TIMEOUT = 86_400.0
+NEWER = "an option here is of a newer annotations.proto than this version knows: update interchange."
 
 APPROVALS = {
     options_pb2.APPROVAL_UNSPECIFIED: Approval.BY_POLICY,
@@ -208,6 +211,11 @@ def timeout_fault(options: SkillOptions | TurnOptions) -> str | None:
     if not options.HasField("timeout") or 0 < seconds(options) <= LONGEST_TIMEOUT:
         return None
     return f"the timeout is {seconds(options):g} s; it must be more than 0 and at most {LONGEST_TIMEOUT:,.0f} s."
+
+
+def is_newer(options: Message) -> bool:
+    """Whether options hold a field that this version does not know, whose meaning would be lost."""
+    return len(unknown_fields.UnknownFieldSet(options)) > 0
 
 
 def unknown_words(options: AgentOptions | SkillOptions) -> list[str]:

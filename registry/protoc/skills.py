@@ -15,7 +15,15 @@ from registry.protoc.params import check_params, notes_of, params_of
 from registry.protoc.presence import Presence
 from registry.protoc.problems import Problems
 from registry.protoc.schema import Notes, collected_schema, input_schema, is_root, output_schema, real_oneofs
-from registry.protoc.settings import STREAMINGS, contradictions, skill_settings, timeout_fault, unknown_words
+from registry.protoc.settings import (
+    NEWER,
+    STREAMINGS,
+    contradictions,
+    is_newer,
+    skill_settings,
+    timeout_fault,
+    unknown_words,
+)
 
 SKILL_RESULT = "interchange.v1.SkillResult"
 
@@ -91,6 +99,8 @@ def check_skill_settings(label: str, note: Note[SkillOptions], problems: Problem
     for scope in options.scopes:
         if not SCOPE.fullmatch(scope):
             problems.add(note.at("scopes"), f'{label}: "{scope}" is not an OAuth scope (RFC 6749 §3.3).')
+    if is_newer(options):
+        problems.add(note.place, NEWER)
     for field in unknown_words(options):
         problems.add(note.at(field), f"{label}: {field} has a value that this version does not know.")
 

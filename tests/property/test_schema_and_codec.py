@@ -3,6 +3,7 @@
 Instances are drawn from the schema, messages from the descriptors, so neither is made from the other.
 """
 
+import contextlib
 import json
 import struct
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from adapters.grpc.codec import Codec
 from adapters.grpc.codecs.google import GoogleCodec, pool_of
 from adapters.grpc.codecs.native import NativeCodec
 from registry.manifest import Manifest
-from registry.model import JsonObject, Skill
+from registry.model import FarSideError, InvalidArguments, JsonObject, Skill
 from registry.protoc.descriptors import class_in
 from tests.support.instances import instances
 from tests.support.messages import messages
@@ -41,9 +42,17 @@ def codecs_of(manifest: Manifest, *, input_type: str, output_type: str) -> list[
     return [make(manifest.descriptor_set, input_type=input_type, output_type=output_type) for make in CODECS.values()]
 
 
-@pytest.mark.parametrize("name", ["everything.show_kinds", "everything.show_ruled", "everything.grow"])
-def test_what_the_input_schema_admits_both_codecs_read(name: str) -> None:
-    manifest, skill = skill_of(name)
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        (EVERYTHING, "everything.show_kinds"),
+        (EVERYTHING, "everything.show_ruled"),
+        (EVERYTHING, "everything.grow"),
+        ("legacy.proto", "legacy.keep"),
+    ],
+)
+def test_what_the_input_schema_admits_both_codecs_read(file: str, name: str) -> None:
+    manifest, skill = skill_of(name, file=file)
     codecs = codecs_of(manifest, input_type=skill.input_type, output_type=skill.input_type)
 
     @THOROUGH
@@ -98,6 +107,55 @@ def test_a_collected_stream_fits_its_output_schema() -> None:
         rust.validate(answer)
 
     check()
+
+
+@pytest.mark.parametrize("name", ["everything.v1.Kinds", "everything.v1.Ruled", "everything.v1.Tree"])
+def test_any_bytes_are_read_or_garbled(name: str) -> None:
+    manifest = shared_manifest(EVERYTHING)
+    codecs = codecs_of(manifest, input_type=name, output_type=name)
+    message = class_in(pool_of(manifest.descriptor_set), name)
+
+    @settings(THOROUGH, max_examples=500)
+    @given(data=st.binary(max_size=40) | st.builds(damaged, messages(message), st.data()))
+    def check(data: bytes) -> None:
+        for codec in codecs:
+            with contextlib.suppress(FarSideError):
+                json.loads(codec.decode(data))
+
+    check()
+
+
+@pytest.mark.parametrize("name", ["everything.v1.Kinds", "everything.v1.Ruled", "everything.v1.Tree"])
+def test_any_arguments_are_read_or_refused(name: str) -> None:
+    manifest = shared_manifest(EVERYTHING)
+    codecs = codecs_of(manifest, input_type=name, output_type=name)
+    names = [field.json_name for field in class_in(pool_of(manifest.descriptor_set), name).DESCRIPTOR.fields]
+    anything = st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(names) | st.text(), inner, max_size=3)
+        ),
+        max_leaves=8,
+    )
+
+    @settings(THOROUGH, max_examples=500)
+    @given(arguments=st.dictionaries(st.sampled_from(names), anything, max_size=3))
+    def check(arguments: JsonObject) -> None:
+        for codec in codecs:
+            try:
+                assert isinstance(codec.encode(arguments), bytes)
+            except InvalidArguments as refused:
+                assert all(fault.sentence for fault in refused.faults)
+
+    check()
+
+
+def damaged(message: Message, draw: st.DataObject) -> bytes:
+    """The bytes of a message with one of them changed."""
+    data = bytearray(message.SerializePartialToString())
+    if data:
+        data[draw.draw(st.integers(0, len(data) - 1))] = draw.draw(st.integers(0, 255))
+    return bytes(data)
 
 
 def comparable(answer: str) -> JsonObject:

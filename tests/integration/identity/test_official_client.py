@@ -3,60 +3,16 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import httpx
 import httpx2
 import pytest
 from mcp.client.auth import OAuthClientProvider
-from mcp.shared.auth import (
-    AuthorizationCodeResult,
-    OAuthClientInformationFull,
-    OAuthClientMetadata,
-    OAuthToken,
-)
+from mcp.shared.auth import OAuthClientMetadata
 from pydantic import AnyUrl
 
 from tests.support.identity import FakeClock, read_claims
 from tests.support.issuer import REDIRECT, Installation, install
-from tests.support.oauth_login import Redirected, log_in
+from tests.support.oauth_client import Person, Storage
 from tests.support.web import bound, serving
-
-
-class Storage:
-    """What a client keeps."""
-
-    def __init__(self) -> None:
-        self.tokens: OAuthToken | None = None
-        self.client: OAuthClientInformationFull | None = None
-
-    async def get_tokens(self) -> OAuthToken | None:
-        return self.tokens
-
-    async def set_tokens(self, tokens: OAuthToken) -> None:
-        self.tokens = tokens
-
-    async def get_client_info(self) -> OAuthClientInformationFull | None:
-        return self.client
-
-    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
-        self.client = client_info
-
-
-class Person:
-    """Sits at the browser and picks a persona."""
-
-    def __init__(self, persona: str) -> None:
-        self._persona = persona
-        self._back: Redirected | None = None
-        self.logins = 0
-
-    async def open(self, url: str) -> None:
-        self.logins += 1
-        async with httpx.AsyncClient() as browser:
-            self._back = await log_in(url, self._persona, browser=browser)
-
-    async def come_back(self) -> AuthorizationCodeResult:
-        assert self._back is not None
-        return AuthorizationCodeResult(code=self._back.code, state=self._back.state, iss=self._back.iss)
 
 
 @pytest.fixture

@@ -327,3 +327,17 @@ def test_mistakes_of_several_files_are_told_together() -> None:
     with pytest.raises(ManifestProblems) as ended:
         build_manifest(all_files(), ["case0.proto", "case1.proto"])
     assert {problem.split(":")[0] for problem in ended.value.problems} == {"case0.proto", "case1.proto"}
+
+
+def test_an_option_of_a_newer_version_is_not_lost() -> None:
+    files = compiled({"t.proto": HEADER + f"service S {{ {AGENT} }}"})
+    for file in files:
+        if file.name == "t.proto":
+            file.service[0].options.MergeFromString(_NEWER_AGENT)
+        if file.name == "interchange/v1/annotations.proto":
+            file.message_type[0].field.add(name="brand_new", number=99, type=8, label=1)
+    with pytest.raises(ManifestProblems, match=r"^t\.proto:10: an option here is of a newer annotations\.proto"):
+        build_manifest(files, ["t.proto"])
+
+
+_NEWER_AGENT = b"\xca\xf3\x18\x03\x98\x06\x01"  # (interchange.v1.agent) = { brand_new: true }

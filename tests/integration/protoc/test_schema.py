@@ -1,13 +1,16 @@
 """What the schemas look like; that they fit the codecs is a property (`tests/property/test_schema_and_codec.py`)."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, cast
 
 import pytest
 from mcp.shared.inbound import find_invalid_x_mcp_header
 
+from adapters.grpc.codec import codec_for
 from registry.model import JsonObject
-from tests.support.protoc import manifest_of, shared_manifest
+from registry.protoc.build import build_manifest
+from tests.support.protoc import compiled, manifest_of, shared_manifest
 
 COMPOSITIONS = ("$ref", "oneOf", "anyOf", "allOf", "not", "$schema")
 
@@ -161,6 +164,47 @@ def test_headers_are_what_the_official_sdk_accepts() -> None:
         more="enum Kind { ZERO = 0; } message Inner { string region = 1; }",
     )
     assert find_invalid_x_mcp_header(schema) is None
+
+
+def test_rules_in_cel_are_said_in_words() -> None:
+    rule = '{ id: "even" message: "must be even" expression: "this % 2 == 0" }'
+    field = field_of(f"\n// How many.\nint32 f = 1 [(buf.validate.field).cel = {rule}];")
+    assert field["description"] == "How many.\nRule: must be even"
+
+
+def test_a_rule_that_cannot_judge_an_empty_message_requires_nothing() -> None:
+    rule = '{ id: "first" message: "first" expression: "this[0] > 1" }'
+    assert "required" not in schemas_of(f"repeated int32 f = 1 [(buf.validate.field).cel = {rule}];")[0]
+
+
+NAMED = """edition = "2023";
+package named.v1;
+import "google/protobuf/json_enumvalue_options.proto";
+import "interchange/v1/annotations.proto";
+service S {
+  option (interchange.v1.agent) = { domain: "d" };
+  rpc Do(In) returns (In) { option (interchange.v1.skill) = {}; }
+}
+enum Kind { ZERO = 0; ONE = 1 [(pb.enumvalue.json).string = "one!"]; }
+message In { Kind kind = 1; }
+"""
+NAMES = """edition = "2023";
+package pb.enumvalue;
+import "google/protobuf/descriptor.proto";
+message JsonEnumValueOptions { string string = 1; }
+extend google.protobuf.EnumValueOptions { JsonEnumValueOptions json = 998; }
+"""
+
+
+def test_custom_json_names_of_enum_values_fit_the_output() -> None:
+    files = compiled({"named.proto": NAMED, "google/protobuf/json_enumvalue_options.proto": NAMES})
+    manifest = build_manifest(files, ["named.proto"])
+    (skill,) = manifest.skills
+    codec = codec_for(manifest.descriptor_set, input_type=skill.input_type, output_type=skill.output_type)
+    assert json.loads(codec.decode(codec.encode({"kind": "ONE"}))) == {"kind": "one!"}
+    assert cast("Any", skill.output_schema)["properties"] == {
+        "kind": {"anyOf": [{"type": "string", "enum": ["ZERO", "ONE", "one!"]}, {"type": "integer"}]}
+    }
 
 
 def test_a_struct_may_be_a_root_and_stays_open() -> None:
