@@ -29,10 +29,12 @@ _HIDDEN = -1
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Feature:
-    """What any listing policy could tell of some skills, and one of them to speak for all."""
+    """What any listing policy could tell of some skills, and one of them to speak for all. `by_itself` are the anchors
+    that such a skill has whatever its agent is in."""
 
     agent: str
     anchors: frozenset[Uid]
+    by_itself: frozenset[Uid]
     values: tuple[Hashable, ...]
     ancestors: frozenset[Uid]
     speaker: SkillEntry
@@ -54,12 +56,20 @@ class Features:
             skill = entry.skill
             ancestors = skill_ancestors(skill, catalog.agents.get(skill.agent))
             anchors = ancestors & self.literals
+            by_itself = skill_ancestors(skill, None) & self.literals
             above = ancestors - {skill_uid(skill)}
             values = tuple([_hashable(read(entry)) for read in reads])
-            number = numbers.setdefault((anchors, values, above, skill.id if apart else None), len(numbers))
+            number = numbers.setdefault((anchors, by_itself, values, above, skill.id if apart else None), len(numbers))
             if number == len(self.all):
                 self.all.append(
-                    Feature(agent=skill.agent, anchors=anchors, values=values, ancestors=above, speaker=entry)
+                    Feature(
+                        agent=skill.agent,
+                        anchors=anchors,
+                        by_itself=by_itself,
+                        values=values,
+                        ancestors=above,
+                        speaker=entry,
+                    )
                 )
             self.number_of[skill.id] = number
 
@@ -67,8 +77,8 @@ class Features:
 class Classes:
     """Skills by what the policies of one kind of principal can tell of them.
 
-    Where that principal is itself an agent, `own` is what it is in: its own skills are in that too, for then the word
-    of the directory reaches them.
+    Where that principal is itself an agent, `own` is what it is in: its own skills are in that, and not in what the
+    registry says of their agent, for then the word of the directory reaches them.
     """
 
     def __init__(self, features: Features, rules: Sequence[Rule], agent: str, own: frozenset[Uid]) -> None:
@@ -86,7 +96,7 @@ class Classes:
         self.class_of: list[int] = []
         for feature in features.all:
             owned = bool(agent) and feature.agent == agent
-            anchors = feature.anchors | own if owned else feature.anchors
+            anchors = feature.by_itself | own if owned else feature.anchors
             conditions = applying(anchors & heads)
             if not conditions:
                 self.class_of.append(_HIDDEN)

@@ -28,6 +28,7 @@ from registry.protoc.problems import Place, Problems
 Options = TypeVar("Options", bound=Message)
 Part = TypeVar("Part")
 
+_DEPTH = 64
 _LIMIT = 1_000_000
 _SCALARS: Mapping[str, Callable[[str], object]] = {
     "bool": lambda text: text.lower() in ("true", "yes", "on"),
@@ -111,7 +112,12 @@ class _Reader:
         if len(text) > _LIMIT:
             raise BadRequest(f"{self._name} has {len(text):,} characters; {_LIMIT:,} are allowed.")
         try:
+            depth = 0
             for event in yaml.parse(text, Loader=yaml.SafeLoader):
+                depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+                if depth > _DEPTH:  # PyYAML takes the square of the depth: seconds for a few thousand brackets
+                    self._problems.add(Place(self._name, _line(event)), f"more than {_DEPTH} levels of nesting.")
+                    self._problems.end()
                 if isinstance(event, yaml.AliasEvent):  # what billion-laugh bombs are made of
                     self._problems.add(Place(self._name, _line(event)), "aliases are not allowed.")
                     self._problems.end()

@@ -63,7 +63,7 @@ def test_both_ways_answer_alike(gateway: Served, tool: str, arguments: Any, pers
 
 def without_call_ids(answer: dict[str, Any]) -> dict[str, Any]:
     """An answer whose message names its call, with the name taken out."""
-    if "error" in answer:
+    if isinstance(answer.get("error"), dict):
         answer["error"]["message"] = str(answer["error"]["message"]).split(" as ", maxsplit=1)[0]
     return answer
 

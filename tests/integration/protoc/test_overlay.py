@@ -165,7 +165,7 @@ def test_what_an_overlay_says_wrongly_is_named_by_its_line(overlay: str, problem
         ("agents: {", "overlay:1: this is not YAML"),
         ("a: &x [1]\nb: *x", "overlay:2: aliases are not allowed."),
         ("agents: !!python/object:os.system {}", ""),
-        ("[" * 5_000, "overlay:1: this is not YAML"),
+        ("[" * 50_000, "overlay:1: more than 64 levels of nesting."),
     ],
 )
 def test_what_is_not_an_overlay_is_named_by_its_line(text: str, problem: str) -> None:

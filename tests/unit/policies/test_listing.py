@@ -8,7 +8,7 @@ from policies.listing import Classes, Features
 from policies.load import build_judge, load_policies
 from policies.rules import Rule, read_rule
 from registry.model import Action, Classification, PrincipalKind
-from tests.support.policies import catalog, decide, judge, skill, standing
+from tests.support.policies import agent, catalog, decide, judge, skill, standing
 
 
 def rule(text: str) -> Rule:
@@ -70,6 +70,17 @@ def test_an_agents_own_skills_are_in_what_the_directory_says_the_agent_is_in() -
         assert mine.listed([helper], known, frozenset()) == listed
         for name in known.skills:
             assert decide(mine, known, helper, Action.INVOKE, name).allowed is (name in listed)
+
+
+def test_what_the_registry_says_of_an_agent_is_not_what_it_is_in_when_it_asks() -> None:
+    known = catalog([skill("scout.find", domain="hiring")], [agent("scout", domain="elsewhere")])
+    rules = judge('permit (principal, action in Action::"use", resource in Domain::"elsewhere");', known)
+    itself = standing("scout", kind=PrincipalKind.AGENT, domain="hiring")
+    somebody = standing("ada", domain="hiring")
+
+    assert not decide(rules, known, itself, Action.LIST, "scout.find").allowed
+    assert rules.listed([itself], known, frozenset()) == ()
+    assert rules.listed([somebody], known, frozenset()) == ("scout.find",)
 
 
 def test_what_listing_policies_do_not_look_at_makes_no_features() -> None:

@@ -1,9 +1,14 @@
 """Metadata beside a message."""
 
+from collections.abc import Generator
+
 import pytest
-from opentelemetry import baggage, trace
+from opentelemetry import baggage, propagate, trace
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
+from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from adapters.grpc.metadata import audience, write_entries, write_metadata
 from registry.model import (
@@ -40,6 +45,15 @@ def entries(context: Context | None = None, *, offer: ClientOffer | None = None)
 
 def test_an_internal_token_is_for_the_agent_wherever_it_is_bound() -> None:
     assert audience(AgentName("candidates")) == "grpc://candidates"
+
+
+@pytest.fixture(autouse=True)
+def propagators() -> Generator[None]:
+    """Those of an untouched process: other tests may have configured telemetry in this one."""
+    before = propagate.get_global_textmap()
+    propagate.set_global_textmap(CompositePropagator([TraceContextTextMapPropagator(), W3CBaggagePropagator()]))
+    yield
+    propagate.set_global_textmap(before)
 
 
 def test_the_trace_and_its_baggage_go_along() -> None:
