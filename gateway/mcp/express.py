@@ -28,7 +28,7 @@ VERSION: Final = "2026-07-28"
 PATIENCE: Final = 15.0
 """Seconds without an answer after which it becomes an event stream that is kept alive, as the SDK does it."""
 
-_tracer = trace.get_tracer("interchange.mcp")
+_tracer = trace.get_tracer(names.MCP_SCOPE)  # one kind of span, whichever lane a call takes
 _METHOD: Final = "tools/call"
 _HEADERS: Final = {b"mcp-protocol-version": VERSION.encode(), b"mcp-method": _METHOD.encode()}
 _REQUEST_KEYS: Final = {"jsonrpc", "id", "method", "params"}

@@ -37,6 +37,7 @@ from gateway.mcp.translate import (
     write_unknown_tool,
 )
 from gateway.principal import VERIFIED
+from gateway.telemetry.parents import under_callers_trace
 from policies.identity.directory import Directory
 from policies.identity.tokens import Verified
 from registry.model import (
@@ -129,6 +130,10 @@ class McpFace:
         self._subscriptions.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with under_callers_trace(scope):
+            await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         express = read_express(scope, scope.get(JSON_KEY))
         if express is not None and self._is_plain(express.tool, scope[VERIFIED]):
             await self._lane.answer(express, lambda: self._call_express(express, scope), receive, send)
