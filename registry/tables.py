@@ -66,5 +66,10 @@ catalog_version = sa.Table(
     sa.Column("version", sa.Integer, nullable=False),
 )
 
-alembic_version = sa.Table("alembic_version", sa.MetaData(), sa.Column("version_num", sa.Text, primary_key=True))
-"""Alembic's own table, to read without importing Alembic."""
+alembic_version = sa.Table(
+    "alembic_version",
+    sa.MetaData(),
+    sa.Column("version_num", sa.String(32), nullable=False),
+    sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+"""Alembic's own table, to read and write without importing Alembic."""

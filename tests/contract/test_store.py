@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -16,7 +17,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError
 
-from registry.migrate import migration_config
+from registry.migrate import migrate, migration_config
 from registry.model import AgentName, Binding, BindingKind, Refused, SkillId, Tls, ToolName
 from registry.operations import Registrar
 from registry.pins import digest_bytes
@@ -258,6 +259,40 @@ def test_the_tables_are_those_that_the_migrations_make(store: Store) -> None:
         assert {column["name"] for column in found.get_columns(table.name)} == set(table.columns.keys())
         indexes = {index["name"] for index in found.get_indexes(table.name)}
         assert indexes == {index.name for index in table.indexes}
+
+
+def test_an_empty_database_becomes_what_the_migrations_make(tmp_path: Path) -> None:
+    engine = sa.create_engine(f"sqlite:///{tmp_path}/migrated.db")
+    with engine.begin() as connection:
+        migrate(connection)
+    Store.open(f"sqlite:///{tmp_path}/made.db").close()
+    made = sa.create_engine(f"sqlite:///{tmp_path}/made.db")
+    assert whole_schema(made) == whole_schema(engine)
+    for one in (made, engine):
+        with one.connect() as connection:
+            assert connection.exec_driver_sql("SELECT * FROM catalog_version").all() == [(1, 0)]
+            assert connection.exec_driver_sql("SELECT * FROM alembic_version").all() == [(HEAD,)]
+        one.dispose()
+
+
+def whole_schema(engine: sa.Engine) -> dict[str, object]:
+    """Every table with its columns, keys, indexes and checks, as the database tells them."""
+    found = sa.inspect(engine)
+    return {
+        name: [
+            [(column["name"], str(column["type"]), column["nullable"]) for column in found.get_columns(name)],
+            found.get_pk_constraint(name),
+            found.get_foreign_keys(name),
+            sorted(described(index) for index in found.get_indexes(name)),
+            [check["sqltext"] for check in found.get_check_constraints(name)],
+        ]
+        for name in found.get_table_names()
+    }
+
+
+def described(index: Any) -> str:
+    where = index.get("dialect_options", {}).get("sqlite_where")
+    return f"{index['name']} {index['column_names']} {index['unique']} {where}"
 
 
 def test_head_is_the_newest_migration() -> None:
