@@ -152,6 +152,7 @@ def _settle() -> None:
     sys.setswitchinterval(0.0005)
     gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(20_000, 20, 20)
 
 

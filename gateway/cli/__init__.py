@@ -3,6 +3,7 @@ at once. An error is one sentence that says what is wrong and how to mend it.
 """
 
 import argparse
+import gc
 import importlib
 import sys
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 refused or failed, 2 not understood."""
+    gc.disable()  # loading makes much that stays and nothing to collect; a gateway turns it on again when it is ready
     words = list(sys.argv[1:] if arguments is None else arguments)
     options = _parser(words[0] if words else "").parse_args(words)
     try:
