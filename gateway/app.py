@@ -4,6 +4,7 @@
 corridor alone.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ class Gateway:
     issuer: str
     dev_issuer: DevIssuer | None
     drain: Callable[[], None]
+    reload_policies: Callable[[], Awaitable[None]]
 
 
 @asynccontextmanager
@@ -121,6 +123,11 @@ async def open_gateway(config: Config) -> AsyncGenerator[Gateway]:
             state_key=secret(config.state, "request-state"),
         )
         await opened.enter_async_context(mcp.run())
+
+        async def reload_policies() -> None:
+            sources = await asyncio.to_thread(load_policies, config.policies)
+            await live.swap(await asyncio.to_thread(judges.replaced, sources, live.current().catalog))
+
         yield Gateway(
             corridor=corridor,
             asgi=web_application(config, mcp=mcp, verifier=verifier, internal=internal, dev_issuer=dev_issuer),
@@ -128,6 +135,7 @@ async def open_gateway(config: Config) -> AsyncGenerator[Gateway]:
             issuer=inbound.issuer,
             dev_issuer=dev_issuer,
             drain=mcp.drain,
+            reload_policies=reload_policies,
         )
 
 

@@ -25,6 +25,16 @@ class Judges:
         self._sources = sources
         self._last: InForce | None = None
 
+    def replaced(self, sources: Sequence[PolicySource], catalog: Catalog) -> InForce:
+        """Judge by other policies from now on.
+
+        Raises:
+            PolicyProblems: they do not hold together; those of before go on.
+        """
+        fresh = InForce(catalog, build_judge(sources, catalog))
+        self._sources, self._last = sources, fresh
+        return fresh
+
     def in_force(self, catalog: Catalog) -> InForce:
         """Pair a catalog with its judge.
 

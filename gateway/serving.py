@@ -7,6 +7,7 @@ seconds, then everything closes. `gateway.app` puts the parts together; this giv
 import asyncio
 import gc
 import ipaddress
+import logging
 import os
 import signal
 import socket
@@ -25,7 +26,9 @@ from gateway.connections import http_protocol
 from gateway.logs import log_to_stderr
 from gateway.platform.server import serve_platform
 from gateway.state import Whereabouts, hold, write_whereabouts
-from registry.model import BadRequest, Refused
+from registry.model import BadRequest, InterchangeError, Refused
+
+logger = logging.getLogger(__name__)
 
 GRACE = 3.0
 """Seconds that calls in hand have to finish once the process is told to stop."""
@@ -75,12 +78,13 @@ async def serve(config: Config, *, config_path: Path | None, when_ready: WhenRea
         config = replace(config, public_url=_public_url(config, door))
         async with _open(config, config_path) as serving:
             server = _http_server(serving.gateway, config)
-            with _stopping(server):
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(server.serve(sockets=[door]))
+            async with asyncio.TaskGroup() as tasks:
+                with _listening_to_signals(server, lambda: tasks.create_task(_reload(serving.gateway))):
+                    running = tasks.create_task(server.serve(sockets=[door]))
                     await server.ready.wait()
                     await when_ready(serving)
                     _settle()
+                    await running
 
 
 def run_until_stopped(serving: Coroutine[None, None, None]) -> None:
@@ -128,9 +132,19 @@ def _http_server(gateway: Gateway, config: Config) -> _HttpServer:
     return _HttpServer(settings, drain=gateway.drain)
 
 
+async def _reload(gateway: Gateway) -> None:
+    """Put the policies in force that are in the folder now; a mistake in them leaves the old ones in force."""
+    try:
+        await gateway.reload_policies()
+    except InterchangeError as error:
+        logger.error("The policies were not reloaded; those of before stay in force:\n%s", error.message)  # noqa: TRY400
+    else:
+        logger.warning("The policies were reloaded.")
+
+
 @contextmanager
-def _stopping(server: uvicorn.Server) -> Generator[None]:
-    """Let SIGTERM and SIGINT end the server; a second one ends it at once."""
+def _listening_to_signals(server: uvicorn.Server, reload: Callable[[], object]) -> Generator[None]:
+    """Let SIGTERM and SIGINT end the server (a second one at once), and SIGHUP reload its policies."""
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -139,10 +153,11 @@ def _stopping(server: uvicorn.Server) -> Generator[None]:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
+    loop.add_signal_handler(signal.SIGHUP, reload)
     try:
         yield
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.remove_signal_handler(number)
 
 

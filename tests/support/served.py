@@ -10,7 +10,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import pytest
@@ -50,6 +50,11 @@ class Served:
     issuer: str
     state: Path
     process: "subprocess.Popen[str]"
+    errors: IO[str]
+
+    def log(self) -> str:
+        """What the gateway wrote to standard error so far."""
+        return os.pread(self.errors.fileno(), 1_000_000, 0).decode()
 
     @property
     def url(self) -> str:
@@ -119,6 +124,7 @@ def served_gateway(
                 issuer=ready["issuer"],
                 state=Path(ready["state"]),
                 process=process,
+                errors=errors,
             )
         finally:
             _stop(process)
