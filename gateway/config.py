@@ -18,6 +18,11 @@ from typing import Any, TypeVar, cast
 from registry.model import BadRequest
 
 
+def _at_least(least: float, default: float, *, most: float = float("inf")) -> Any:
+    """A number and its bounds."""
+    return field(default=default, metadata={"least": least, "most": most})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listen:
     """Where the doors are, as `host:port`; port 0 takes a free one."""
@@ -54,22 +59,22 @@ class McpRules:
     sticky. `page` is the number of tools in one answer of tools/list, `ttl_ms` how long a client may keep it."""
 
     legacy_sessions: bool = True
-    page: int = 200
-    ttl_ms: int = 30_000
+    page: int = _at_least(1, 200, most=10_000)
+    ttl_ms: int = _at_least(0, 30_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What one client may ask of us. Sizes in bytes, times in seconds."""
 
-    body_bytes: int = 4 * 1024 * 1024
-    body_seconds: float = 10.0
-    header_seconds: float = 10.0
-    call_seconds: float = 300.0
-    result_bytes: int = 4 * 1024 * 1024
-    calls_per_principal: int = 64
-    subscriptions_per_principal: int = 1000
-    calls_per_target: int = 100
+    body_bytes: int = _at_least(1024, 4 * 1024 * 1024)
+    body_seconds: float = _at_least(0.1, 10.0)
+    header_seconds: float = _at_least(0.1, 10.0)
+    call_seconds: float = _at_least(1, 300.0)
+    result_bytes: int = _at_least(1024, 4 * 1024 * 1024)
+    calls_per_principal: int = _at_least(1, 64)
+    subscriptions_per_principal: int = _at_least(1, 1000)
+    calls_per_target: int = _at_least(1, 100)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +91,7 @@ class Telemetry:
 
     otlp_endpoint: str = ""
     service_name: str = "interchange"
-    sample_ratio: float = 1.0
+    sample_ratio: float = _at_least(0, 1.0, most=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,11 +132,11 @@ def load_config(path: Path | None, environment: Mapping[str, str] = os.environ) 
             table = tomllib.loads(path.read_text())
         except FileNotFoundError:
             raise BadRequest(f"{path}: there is no such configuration file") from None
+        except OSError as error:
+            raise BadRequest(f"{path}: {error.strerror}") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise BadRequest(f"{path}: {error}") from None
-    for name, keys in _environment_names(Config):
-        if name in environment:
-            _put(table, keys, environment[name])
+    _put_environment(table, environment)
     folder = path.parent if path is not None else Path()
     return _load(Config, table, where=str(path or "environment"), folder=folder)
 
@@ -149,7 +154,15 @@ def _load(kind: type[T], table: object, *, where: str, folder: Path) -> T:
         if key not in hints:
             raise BadRequest(f"{where}: unknown key {key!r}; known are {', '.join(sorted(hints))}")
     values = {key: _value(hints[key], value, where=f"{where}: {key}", folder=folder) for key, value in rows.items()}
+    for bounded in dataclasses.fields(cast("Any", kind)):
+        _check_bounds(bounded.metadata, values.get(bounded.name), where=f"{where}: {bounded.name}")
     return kind(**values)
+
+
+def _check_bounds(bounds: Mapping[str, float], value: object, *, where: str) -> None:
+    if bounds and isinstance(value, int | float) and not bounds["least"] <= value <= bounds["most"]:
+        most = f" and at most {bounds['most']:g}" if bounds["most"] != float("inf") else ""
+        raise BadRequest(f"{where}: {value:g} is out of bounds; it is at least {bounds['least']:g}{most}")
 
 
 def _value(hint: Any, value: object, *, where: str, folder: Path) -> object:
@@ -198,6 +211,19 @@ def _environment_names(kind: type[Any], above: tuple[str, ...] = ()) -> list[tup
         else:
             names.append(("INTERCHANGE_" + "_".join(keys).upper(), keys))
     return names
+
+
+def _put_environment(table: dict[str, Any], environment: Mapping[str, str]) -> None:
+    """What the environment says, on top. Other variables of ours (a token, an address) are the commands' own."""
+    known = dict(_environment_names(Config))
+    tables = tuple(
+        f"INTERCHANGE_{key.upper()}_" for key, hint in typing.get_type_hints(Config).items() if _is_table(hint)
+    )
+    for name, value in environment.items():
+        if name in known:
+            _put(table, known[name], value)
+        elif name.startswith(tables):
+            raise BadRequest(f"environment: unknown variable {name}; known are {', '.join(sorted(known))}")
 
 
 def _put(table: dict[str, Any], keys: tuple[str, ...], value: str) -> None:

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any, cast
 
 from gateway.app import open_gateway
-from gateway.config import Config, load_config
+from gateway.config import Config, Telemetry, load_config
 from gateway.corridor import Corridor
 from gateway.state import hold, read_whereabouts
 from policies.identity.directory import LOCAL_ISSUER
 from policies.identity.directory import OPERATOR as OPERATOR_NAME
 from registry.model import (
     CATALOG,
+    BadRequest,
     Call,
     Deadline,
     JsonObject,
@@ -65,6 +66,10 @@ class OfflineOperations:
             async with open_gateway(self._config) as gateway:
                 return await operate(gateway.corridor, operation, content)
 
+        if not (self._config.state / "catalog.db").exists():
+            raise BadRequest(
+                f"{self._config.state} is not the state folder of a gateway: there is no catalog.db in it."
+            )
         with hold(self._config.state):
             return asyncio.run(once())
 
@@ -78,7 +83,8 @@ def open_offline(state: Path) -> OfflineOperations:
     where = read_whereabouts(state)
     path = Path(where.config) if where and where.config else None
     default = Path("interchange.toml")
-    config = load_config(path or (default if default.exists() else None))
+    # An operation that is over at once leaves no traces worth a collector's attention.
+    config = replace(load_config(path or (default if default.exists() else None)), telemetry=Telemetry())
     return OfflineOperations(
         replace(config, state=state, public_url=where.public_url if where else config.public_url or "http://127.0.0.1")
     )

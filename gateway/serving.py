@@ -74,7 +74,9 @@ async def serve(config: Config, *, config_path: Path | None, when_ready: WhenRea
         BadRequest, Refused: the configuration does not hold together, or something else has the state or a port.
     """
     log_to_stderr()
-    with hold(config.state), _bound(config.listen.http) as door:
+    with hold(config.state), _bound(config.listen.http, option="--port") as door:
+        with _bound(config.listen.grpc, option="--grpc-port"):
+            pass  # gRPC itself would say it in its own words, and late
         config = replace(config, public_url=_public_url(config, door))
         async with _open(config, config_path) as serving:
             server = _http_server(serving.gateway, config)
@@ -172,7 +174,7 @@ def _settle() -> None:
 
 
 @contextmanager
-def _bound(address: str) -> Generator[socket.socket]:
+def _bound(address: str, *, option: str) -> Generator[socket.socket]:
     """A listening socket's address, taken before anything else is opened."""
     host, _, port = address.rpartition(":")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -183,7 +185,7 @@ def _bound(address: str) -> Generator[socket.socket]:
     except (OSError, ValueError) as error:
         door.close()
         reason = error.strerror if isinstance(error, OSError) else "not a host:port"
-        raise Refused(f"Cannot listen on {address}: {reason}. Choose another with --port.") from None
+        raise Refused(f"Cannot listen on {address}: {reason}. Choose another with {option}.") from None
     with door:
         yield door
 

@@ -47,9 +47,7 @@ def hold(folder: Path) -> Generator[Path]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Refused(
-                f"A gateway holds the state folder {folder}. Reach it with --gateway, or stop it first."
-            ) from None
+            raise Refused(f"{_holder(folder)} Reach it, stop it, or name another folder with --state.") from None
         yield folder
 
 
@@ -64,8 +62,14 @@ def read_whereabouts(folder: Path) -> Whereabouts | None:
     """Where the gateway of this folder is or was last; None if there was none."""
     try:
         return Whereabouts(**json.loads((folder / "gateway.json").read_text()))
-    except (FileNotFoundError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError):
         return None
+
+
+def _holder(folder: Path) -> str:
+    where = read_whereabouts(folder)
+    known = f" (process {where.pid}, {where.public_url})" if where else ""
+    return f"A gateway{known} holds the state folder {folder}."
 
 
 def secret(folder: Path, name: str) -> bytes:
@@ -76,4 +80,7 @@ def secret(folder: Path, name: str) -> bytes:
     if not path.exists():
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(secrets.token_hex(32))
-    return bytes.fromhex(path.read_text())
+    try:
+        return bytes.fromhex(path.read_text())
+    except ValueError:
+        raise Refused(f"{path} is damaged: it holds no 64 hexadecimal digits. Remove it; a new one is made.") from None

@@ -122,8 +122,14 @@ class McpFace:
     @asynccontextmanager
     async def run(self) -> AsyncGenerator[None]:
         """Hold the tasks of sessions and streams."""
+        failure: Exception | None = None
         async with self._sessions.run():
-            yield
+            try:
+                yield
+            except Exception as error:  # what fails in here is not a task's: a task group would wrap it
+                failure = error
+        if failure is not None:
+            raise failure
 
     def drain(self) -> None:
         """End every subscription with its closing result; called before the HTTP server waits for open answers."""
@@ -245,7 +251,7 @@ class McpFace:
         except InterchangeError as error:
             if isinstance(error, NeedsScope):
                 challenge(scope, error)
-            return write_error(error)
+            return write_error(error, call=call.id)
         except Exception:
             logger.exception("call failed inside the gateway", extra={"call": call.id})
             raise MCPError(t.INTERNAL_ERROR, f"The gateway failed; operators find this call as {call.id}.") from None

@@ -20,6 +20,7 @@ from registry.model import (
     Action,
     BadRequest,
     Call,
+    CallId,
     ClientOffer,
     Deadline,
     FarSideError,
@@ -34,6 +35,8 @@ from registry.model import (
     alone,
     new_call_id,
 )
+
+NO_CALL = CallId("")
 
 Context = ServerRequestContext[Any, Any]
 
@@ -153,14 +156,14 @@ def _write_raw(part: Part, raw: bytes) -> dict[str, Any]:
     return {"type": "resource", "resource": {"uri": uri, "mimeType": part.media_type, "blob": data}}
 
 
-def write_error(error: InterchangeError) -> dict[str, Any]:
-    """An error as a tool result that a model can read.
+def write_error(error: InterchangeError, *, call: CallId = NO_CALL) -> dict[str, Any]:
+    """An error as a tool result that a model can read. What is withheld can be found by operators under `call`.
 
     Raises:
         MCPError: the error is the protocol's business (an unknown tool), or says nothing a caller may know.
     """
     if isinstance(error, FarSideError) and error.fault is FarSideFault.BROKEN:
-        raise MCPError(t.INTERNAL_ERROR, error.message)
+        raise MCPError(t.INTERNAL_ERROR, f"{error.message} It is call {call}.", {"interchange/call": call})
     if error.code in PROTOCOL_ERRORS:
         raise MCPError(PROTOCOL_ERRORS[error.code], error.message)
     meta: dict[str, Any] = {"interchange/error": error.code}

@@ -4,6 +4,8 @@ Runs in the export thread. Unknown attributes, values that fail their check, eve
 counted in `redaction.dropped`; names that are not known to be ours are replaced. The caller's `tracestate` stays here.
 """
 
+import logging
+import time
 from collections.abc import Mapping, Sequence
 from typing import cast
 
@@ -18,7 +20,10 @@ from gateway.telemetry import names
 from gateway.telemetry.names import Check
 from gateway.telemetry.spans import LightSpan
 
+_log = logging.getLogger(__name__)
+
 REDACTED = "redacted"
+_MINUTE = 60.0
 
 
 class AllowList(SpanExporter):
@@ -31,10 +36,22 @@ class AllowList(SpanExporter):
         said = {name: value for name, value in resource.attributes.items() if name in names.RESOURCE}
         self._resource = Resource(said)
         self._scopes: dict[str, InstrumentationScope] = {}
+        self._lost = 0
+        self._quiet_until = 0.0
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         light = cast("Sequence[LightSpan]", spans)  # the queue is the SDK's, what is in it is ours
-        return self._inner.export([self._cleaned(span) for span in light])
+        outcome = self._inner.export([self._cleaned(span) for span in light])
+        if outcome is SpanExportResult.FAILURE:
+            self._complain(len(spans))
+        return outcome
+
+    def _complain(self, lost: int) -> None:
+        """Say that spans are lost: once, and once a minute while it lasts."""
+        self._lost += lost
+        if time.monotonic() >= self._quiet_until:
+            _log.warning("Spans cannot be sent: see [telemetry] otlp_endpoint", extra={"lost": self._lost})
+            self._quiet_until = time.monotonic() + _MINUTE
 
     def shutdown(self) -> None:
         self._inner.shutdown()

@@ -4,6 +4,7 @@ Nothing here can hold a call up: spans are queued, a full queue drops, a collect
 some patience, and stopping waits for it no longer than `CLOSING_SECONDS`.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -74,6 +75,7 @@ def configure_telemetry(config: TelemetryConfig, *, registered: Check = nobody) 
         return Telemetry(None)
     if not config.otlp_endpoint.startswith(("http://", "https://")):
         raise BadRequest(f"[telemetry] otlp_endpoint: {config.otlp_endpoint!r} is not an http or https URL")
+    logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)  # the allow-list says it once a minute
     recording = record_to(OTLPSpanExporter(endpoint=_traces(config.otlp_endpoint), timeout=2), config, registered)
     if recording.provider is not None:
         trace.set_tracer_provider(recording.provider)

@@ -48,12 +48,29 @@ def test_lists_come_from_the_environment_with_commas() -> None:
         ("limits = 3", "limits: expected a table"),
         ("[registry]\nallowed_targets = [1]", "allowed_targets: expected a list of strings"),
         ("not toml", "interchange.toml"),
+        ("[mcp]\npage = 0", "page: 0 is out of bounds; it is at least 1"),
+        ("[telemetry]\nsample_ratio = 7", "sample_ratio: 7 is out of bounds; it is at least 0 and at most 1"),
+        ("[limits]\ncalls_per_principal = -1", "calls_per_principal: -1 is out of bounds"),
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, text: str, complaint: str) -> None:
     with pytest.raises(BadRequest) as caught:
         load_config(written(tmp_path, text), {})
     assert complaint in caught.value.message
+
+
+def test_a_variable_that_is_nearly_ours_is_named() -> None:
+    with pytest.raises(BadRequest, match="unknown variable INTERCHANGE_LISTEN_HTPP"):
+        load_config(None, {"INTERCHANGE_LISTEN_HTPP": "127.0.0.1:1"})
+
+
+def test_variables_of_the_commands_are_not_configuration() -> None:
+    assert load_config(None, {"INTERCHANGE_TOKEN": "t", "INTERCHANGE_GATEWAY": "127.0.0.1:1"}) == Config()
+
+
+def test_a_folder_is_no_configuration_file(tmp_path: Path) -> None:
+    with pytest.raises(BadRequest, match="directory"):
+        load_config(tmp_path, {})
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from gateway.mcp.tools import read_cursor, write_cursor
 from gateway.mcp.translate import write_error, write_part, write_result
 from registry.model import (
     BadRequest,
+    CallId,
     ClientOffer,
     Denied,
     FarSideError,
@@ -109,6 +110,13 @@ def test_what_is_the_protocols_business_is_a_protocol_error(error: Any, code: in
     with pytest.raises(MCPError) as caught:
         write_error(error)
     assert caught.value.error.code == code
+
+
+def test_what_is_withheld_can_be_found_by_its_call() -> None:
+    with pytest.raises(MCPError) as caught:
+        write_error(FarSideError("The service failed.", fault=FarSideFault.BROKEN), call=CallId("c-1"))
+    assert caught.value.error.message == "The service failed. It is call c-1."
+    assert caught.value.error.data == {"interchange/call": "c-1"}
 
 
 def test_a_denial_is_a_result_that_says_why() -> None:
