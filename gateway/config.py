@@ -216,9 +216,8 @@ def _environment_names(kind: type[Any], above: tuple[str, ...] = ()) -> list[tup
 def _put_environment(table: dict[str, Any], environment: Mapping[str, str]) -> None:
     """What the environment says, on top. Other variables of ours (a token, an address) are the commands' own."""
     known = dict(_environment_names(Config))
-    tables = tuple(
-        f"INTERCHANGE_{key.upper()}_" for key, hint in typing.get_type_hints(Config).items() if _is_table(hint)
-    )
+    hints = typing.get_type_hints(Config)
+    tables = tuple(f"INTERCHANGE_{key.upper()}_" for key, hint in hints.items() if dataclasses.is_dataclass(hint))
     for name, value in environment.items():
         if name in known:
             _put(table, known[name], value)

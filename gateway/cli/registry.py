@@ -7,7 +7,7 @@ Each command is one row of arguments and one function from options to what it pr
 import argparse
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,10 @@ def _add_publish(verbs: Commands) -> None:
 
 def _add_discover(verbs: Commands) -> None:
     parser = _verb(verbs, "discover", "read a running server by reflection and publish that", discover)
+    parser.description = (
+        "Read a running server by reflection, publish that, and bind it to this server as one of ours: calls carry our"
+        " internal token. For a service that is not ours, use import --foreign with a descriptor set."
+    )
     parser.add_argument("target", metavar="HOST:PORT", help="where the gateway finds the server")
     parser.add_argument("--overlay", type=Path, help="YAML with annotations the server's protos lack")
     _add_tls(parser)
@@ -132,18 +136,18 @@ def _add_force(parser: argparse.ArgumentParser) -> None:
 
 def publish(options: argparse.Namespace, registry: Operations) -> None:
     content = {"manifest": _read(options.file), **_common(options), **_binding(options)}
-    _print_change(options, registry.perform("Publish", content))
+    _print_change(options, registry.perform("Publish", content), bound_to=_where(options, options.target))
 
 
 def discover(options: argparse.Namespace, registry: Operations) -> None:
-    _print_change(
-        options, registry.perform("Discover", {"target": options.target, **_common(options), **_tls(options)})
-    )
+    content = {"target": options.target, **_common(options), **_tls(options)}
+    _print_change(options, registry.perform("Discover", content), bound_to=_where(options, [options.target]))
 
 
 def import_set(options: argparse.Namespace, registry: Operations) -> None:
     data = base64.b64encode(_read_bytes(options.file)).decode()
-    _print_change(options, registry.perform("Import", {"descriptorSet": data, **_common(options), **_binding(options)}))
+    content = {"descriptorSet": data, **_common(options), **_binding(options)}
+    _print_change(options, registry.perform("Import", content), bound_to=_where(options, options.target))
 
 
 def list_all(options: argparse.Namespace, registry: Operations) -> None:
@@ -193,12 +197,13 @@ def retire(options: argparse.Namespace, registry: Operations) -> None:
 
 
 def bind(options: argparse.Namespace, registry: Operations) -> None:
-    _print_change(options, registry.perform("Bind", {"name": options.name, **_binding(options)}))
+    answer = registry.perform("Bind", {"name": options.name, **_binding(options)})
+    _print_change(options, answer, bound_to=_where(options, options.target))
 
 
-def _print_change(options: argparse.Namespace, answer: JsonObject) -> None:
+def _print_change(options: argparse.Namespace, answer: JsonObject, *, bound_to: str = "") -> None:
     def both(done: JsonObject) -> None:
-        print_changes(done)
+        print_changes(done, bound_to=bound_to)
         print_version(done)
 
     _print(options, answer, both)
@@ -227,6 +232,13 @@ def _binding(options: argparse.Namespace) -> dict[str, JsonValue]:
         return {}
     kind = "foreign" if options.foreign else "grpc"
     return {"binding": {"kind": kind, "targets": options.target, **_tls(options)}}
+
+
+def _where(options: argparse.Namespace, targets: Sequence[str] | None) -> str:
+    """The binding that was asked for, in words; the answer does not repeat it."""
+    foreign = ", foreign: sent no token and no ids" if getattr(options, "foreign", False) else ""
+    tls = " by TLS" if _tls(options) else ""
+    return f"{', '.join(targets or ())}{tls}{foreign}"
 
 
 def _tls(options: argparse.Namespace) -> dict[str, JsonValue]:

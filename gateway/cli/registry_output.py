@@ -12,8 +12,8 @@ from registry.model import JsonObject
 INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 
 
-def print_changes(answer: JsonObject) -> None:
-    """What happened, or would happen, to each name."""
+def print_changes(answer: JsonObject, *, bound_to: str = "") -> None:
+    """What happened, or would happen, to each name. `bound_to` is the binding that was asked for, in words."""
     changes = _rows(answer, "changes")
     if not changes:
         print("Nothing changes.")
@@ -22,7 +22,8 @@ def print_changes(answer: JsonObject) -> None:
     for change in changes:
         name, outcome = _cell(change, "name").ljust(widths[0]), _cell(change, "outcome").ljust(widths[1])
         breaking = "  BREAKING" if change.get("breaking") else ""
-        print(f"{name}  {outcome}  revision {change.get('revision', 0)}{breaking}")
+        where = f"  to {bound_to}" if bound_to and change.get("outcome") == "bound" else ""
+        print(f"{name}  {outcome}  revision {change.get('revision', 0)}{breaking}{where}")
         for difference in change.get("differences", []):
             print(f"    {visible(str(difference))}")
 
@@ -31,12 +32,23 @@ def print_version(answer: JsonObject) -> None:
     """Which catalog the answer left behind, and what is left to do."""
     waiting = [change for change in _rows(answer, "changes") if change.get("outcome") == "waiting"]
     if waiting:
-        first = _cell(waiting[0], "name").partition(".")[0]
-        print(
-            f"{len(waiting)} of them wait for approval and what was live serves on: interchange registry diff {first},"
-            f" then interchange registry approve {first}."
-        )
+        print(_waiting(waiting))
+    for agent in dict.fromkeys(_cell(change, "name").partition(".")[0] for change in waiting):
+        print(f"    interchange registry diff {agent}, then interchange registry approve {agent}")
     print(f"Catalog version {answer.get('catalogVersion', '0')}.")
+
+
+def _waiting(changes: Sequence[dict[str, Any]]) -> str:
+    """Who waits, and what serves until then. What waits is compared with what is live: no differences, nothing live."""
+    serving = sum(bool(change.get("differences")) for change in changes)
+    if len(changes) == 1:
+        until_then = "the live revision serves on" if serving else "nothing is live under this name"
+        return f"{_cell(changes[0], 'name')} waits for approval; until then {until_then}."
+    if serving == len(changes):
+        until_then = "their live revisions serve on"
+    else:
+        until_then = f"the live revisions of {serving} of them serve on" if serving else "none of them is live"
+    return f"{len(changes)} of these wait for approval; until then {until_then}."
 
 
 def print_list(answer: JsonObject) -> None:
@@ -52,7 +64,7 @@ def print_list(answer: JsonObject) -> None:
             _cell(item, "kind"),
             _cell(item, "revision"),
             _cell(item, "state"),
-            _joined(item, "hints"),
+            _hints(item),
             _joined(item, "targets"),
             _cell(item, "title"),
         )
@@ -84,6 +96,14 @@ def _rows(answer: JsonObject, key: str) -> list[dict[str, Any]]:
 
 def _cell(row: dict[str, Any], key: str) -> str:
     return visible(str(row.get(key, "")))
+
+
+def _hints(row: dict[str, Any]) -> str:
+    """A skill's hints. One that writes without destroying has no hint to say so, so that it writes is said here."""
+    found = set(row.get("hints", ()))
+    if row.get("kind") != "skill" or found & {"read-only", "destructive"}:
+        return _joined(row, "hints")
+    return _joined({"hints": ["writes", *row.get("hints", ())]}, "hints")
 
 
 def _joined(row: dict[str, Any], key: str) -> str:
