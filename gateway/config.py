@@ -74,6 +74,7 @@ class Limits:
     result_bytes: int = _at_least(1024, 4 * 1024 * 1024)
     calls_per_principal: int = _at_least(1, 64)
     subscriptions_per_principal: int = _at_least(1, 1000)
+    sessions_per_principal: int = _at_least(1, 100)
     calls_per_target: int = _at_least(1, 100)
 
 

@@ -49,15 +49,15 @@ class Corridor:
         Raises:
             InterchangeError: whatever kept the call from succeeding; its message may be shown to the caller.
         """
-        with self._limits.call(call.chain.caller):
-            now = self._live.current()
-            facts = self._facts.about(call, now.catalog)
-            decision = _decided(now, call, facts)
-            async with self._audit.recording(call, decision) as entry:
-                fulfil(decision, call)
+        now = self._live.current()
+        facts = self._facts.about(call, now.catalog)
+        decision = _decided(now, call, facts)
+        async with self._audit.recording(call, decision) as entry:
+            fulfil(decision, call)
+            with self._limits.call(call.chain.caller):
                 result = await self._far_sides[call.target.kind](call, facts, emit)
-                entry.finished(result)
-                return result
+            entry.finished(result)
+            return result
 
 
 def _decided(now: InForce, call: Call, facts: Facts) -> Decision:

@@ -44,7 +44,7 @@ class FactFinder:
             skill=skill,
             agent=agent,
             arguments={**call.content, **bound} if bound else call.content,
-            faults=self._faults(skill, call.content),
+            find_faults=lambda: self._faults(skill, call.content),
             unbound=unbound,
             environment=self._environment,
             hour=self._clock().hour,

@@ -9,11 +9,15 @@ import logging
 from collections.abc import Callable, Sequence
 
 from gateway.live import InForce, Live
+from gateway.workers import Workers
 from policies.load import PolicyProblems, PolicySource, build_judge
 from registry.catalog import Catalog
 from registry.model import JsonObject, Principal
 from registry.operations import WRITES, Registrar
 from registry.store import Store
+
+AT_A_TIME = 4
+"""Operations under way; each may wait for a far side that is read by reflection."""
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +71,7 @@ class Publishing:
         self._registrar = registrar
         self._judges = judges
         self._live = live
+        self._workers = Workers(AT_A_TIME)
 
     async def perform(
         self, operation: str, content: JsonObject, by: Principal, visible: Callable[[str], bool]
@@ -78,7 +83,7 @@ class Publishing:
         """
         loop = asyncio.get_running_loop()
         # Even if the caller goes away, the thread goes on: what is stored is also put in force.
-        return await asyncio.to_thread(self._carry_out, loop, operation, content, by, visible)
+        return await self._workers.run(lambda: self._carry_out(loop, operation, content, by, visible))
 
     def _carry_out(
         self,

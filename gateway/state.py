@@ -36,6 +36,7 @@ def hold(folder: Path) -> Generator[Path]:
     Raises:
         Refused: a gateway holds it, or it cannot be written.
     """
+    os.umask(0o077)  # whatever is written from here on, by whichever library, is ours alone
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = (folder / "lock").open("a+")

@@ -187,8 +187,8 @@ def _refused_beforehand(facts: Facts, opinion: Opinion) -> Decision | None:
     call = opinion.call
     if call.action not in _ACTIONS[call.target.kind]:
         return opinion.denies(f"A {call.target.kind} cannot be asked to {call.action}.")
-    if facts.faults:
-        return opinion.finds_faults(facts.faults)
+    if faults := facts.find_faults():
+        return opinion.finds_faults(faults)
     if facts.unbound:
         return opinion.denies(f"Your identity does not say what must fill {', '.join(facts.unbound)}.")
     return None if call.scopes.issuperset(opinion.scopes) else opinion.needs_scopes()

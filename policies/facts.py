@@ -1,6 +1,7 @@
 """What a decision needs to know beyond the call itself. Plain data, gathered by `gateway.facts` before anything is
 decided, so that `policies.decide` stays pure: no look-ups, no clock."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from registry.catalog import AgentEntry, Catalog, SkillEntry
@@ -16,14 +17,20 @@ class Standing:
     clearance: Classification = Classification.INTERNAL
 
 
+def no_faults() -> tuple[Fault, ...]:
+    """Nothing is wrong."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """Everything known when a call is decided.
 
     `standings` has one item for each link of the call's chain, in its order. `skill` and `agent` are the target as
     the catalog has it, None when it does not exist or the target is of another kind. `arguments` are the caller's
-    with bound parameters filled in; `faults` what is wrong with the caller's; `unbound` names bound parameters the
-    chain cannot fill. `hour` is 0-23 UTC.
+    with bound parameters filled in; `unbound` names bound parameters the chain cannot fill. `find_faults` says what is
+    wrong with the caller's arguments, and is only asked once the target may be listed: how long a schema takes to
+    check would tell that there is one. `hour` is 0-23 UTC.
     """
 
     catalog: Catalog
@@ -31,7 +38,7 @@ class Facts:
     skill: SkillEntry | None = None
     agent: AgentEntry | None = None
     arguments: JsonObject
-    faults: tuple[Fault, ...] = ()
+    find_faults: Callable[[], tuple[Fault, ...]] = no_faults
     unbound: tuple[str, ...] = ()
     tainted: bool = False
     approved_by: Standing | None = None

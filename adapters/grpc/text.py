@@ -1,4 +1,9 @@
-"""Other people's text, made fit to be shown: cut to so many bytes and without control characters."""
+"""Other people's text, made fit to be shown: cut to so many bytes, without control characters and without tokens."""
+
+import re
+from typing import Final
+
+_TOKENS: Final = re.compile(r"bearer\s+\S+|eyJ[\w-]{4,}\.[\w-]+(\.[\w-]*)?", re.IGNORECASE)
 
 
 def cut(text: str, limit: int) -> str:
@@ -7,5 +12,7 @@ def cut(text: str, limit: int) -> str:
 
 
 def clean(text: str, limit: int) -> str:
-    """`cut`, with a space for whatever does not print: controls, direction marks, lone surrogates."""
-    return cut("".join(char if char.isprintable() else " " for char in text[:limit]), limit).strip()
+    """`cut`, with a space for whatever does not print (controls, direction marks, lone surrogates), and without what
+    looks like a token: a service that repeats ours would hand it to the caller."""
+    hidden = _TOKENS.sub("[a token]", text[: 4 * limit])
+    return cut("".join(char if char.isprintable() else " " for char in hidden[:limit]), limit).strip()

@@ -8,6 +8,7 @@ every corner of the protocol; so nothing of it is written a second time here. Th
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,13 +17,20 @@ from typing import Any, Final, cast
 import orjson
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import ERROR_CODE_HTTP_STATUS
-from mcp_types import CLIENT_CAPABILITIES_META_KEY, CLIENT_INFO_META_KEY, PROTOCOL_VERSION_META_KEY
+from mcp_types import (
+    CLIENT_CAPABILITIES_META_KEY,
+    CLIENT_INFO_META_KEY,
+    INTERNAL_ERROR,
+    PROTOCOL_VERSION_META_KEY,
+)
 from opentelemetry import propagate, trace
 from opentelemetry.trace import Span, SpanKind
 from starlette.types import Receive, Scope, Send
 
 from gateway.telemetry import names
 from registry.model import JsonObject
+
+logger = logging.getLogger(__name__)
 
 VERSION: Final = "2026-07-28"
 PATIENCE: Final = 15.0
@@ -34,6 +42,7 @@ _HEADERS: Final = {b"mcp-protocol-version": VERSION.encode(), b"mcp-method": _ME
 _REQUEST_KEYS: Final = {"jsonrpc", "id", "method", "params"}
 _PARAMS_KEYS: Final = {"name", "arguments", "_meta"}
 _CHANGES_THE_ANSWER: Final = {"progressToken", "io.modelcontextprotocol/logLevel"}
+_TRACE_KEYS: Final = ("traceparent", "tracestate", "baggage")
 _EVENT_STREAM: Final = [
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"no-cache, no-transform"),
@@ -84,6 +93,8 @@ def _read_request(body: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> Ex
 def _is_regular(meta: Mapping[str, Any]) -> bool:
     """Whether an envelope has what it must have and nothing that changes how a call is answered."""
     if meta.get(PROTOCOL_VERSION_META_KEY) != VERSION or not meta.keys().isdisjoint(_CHANGES_THE_ANSWER):
+        return False
+    if not all(isinstance(meta.get(key, ""), str) for key in _TRACE_KEYS):
         return False
     offered = meta.get(CLIENT_CAPABILITIES_META_KEY)
     client = meta.get(CLIENT_INFO_META_KEY, {"name": "", "version": ""})
@@ -145,6 +156,9 @@ class ExpressLane:
         except MCPError as error:
             status = ERROR_CODE_HTTP_STATUS.get(error.error.code, 200)
             return status, {"error": error.error.model_dump(mode="json", exclude_none=True)}
+        except Exception:
+            logger.exception("a call failed in the express lane")
+            return 200, {"error": {"code": INTERNAL_ERROR, "message": "The gateway failed."}}
         return 200, {"result": {**result, "_meta": {**result.get("_meta", {}), **self._stamp}}}
 
 

@@ -14,9 +14,9 @@ import mcp.types as t
 from mcp.server.caching import CacheHint
 from mcp.server.lowlevel.server import Server
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
-from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.exceptions import MCPError
+from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from gateway.challenge import challenge
@@ -25,6 +25,7 @@ from gateway.corridor import Corridor
 from gateway.guard import JSON_KEY
 from gateway.live import Live
 from gateway.mcp.express import VERSION, Express, ExpressLane, read_express, server_span
+from gateway.mcp.sessions import Sessions
 from gateway.mcp.subscriptions import Subscriptions
 from gateway.mcp.tools import ToolShelf, read_cursor, write_cursor
 from gateway.mcp.translate import (
@@ -51,6 +52,7 @@ from registry.model import (
     InterchangeError,
     JsonObject,
     NeedsScope,
+    Overloaded,
     Progress,
     SkillId,
     Streaming,
@@ -93,7 +95,8 @@ class McpFace:
         live.when_changed(self._changed)
         server = self._server(version, state_key)
         self._lane = ExpressLane(server_info=server.server_info_stamp)
-        self._sessions = StreamableHTTPSessionManager(
+        self._sessions = Sessions(
+            per_principal=limits.sessions_per_principal,
             app=server,
             stateless=not rules.legacy_sessions,
             max_request_body_size=limits.body_bytes,
@@ -140,6 +143,9 @@ class McpFace:
             await self._serve(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "GET":  # the standing stream of an older revision: a subscription like any other
+            await self._serve_standing(scope, receive, send)
+            return
         express = read_express(scope, scope.get(JSON_KEY))
         if express is not None and self._is_plain(express.tool, scope[VERIFIED]):
             await self._lane.answer(express, lambda: self._call_express(express, scope), receive, send)
@@ -149,6 +155,13 @@ class McpFace:
             await self._sessions.handle_request(scope, receive, send)
         finally:
             _caller.reset(token)
+
+    async def _serve_standing(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            with self._subscriptions.place_of(scope[VERIFIED]):
+                await self._sessions.handle_request(scope, receive, send)
+        except Overloaded as error:
+            await JSONResponse({"error": error.message}, 429)(scope, receive, send)
 
     async def _changed(self) -> None:
         self._shelf.keep_only(self._live.current().catalog.skills)
@@ -184,7 +197,6 @@ class McpFace:
         return skill in now.judge.listed((standing,), now.catalog, caller.scopes)
 
     async def _list_tools(self, context: Context, params: t.PaginatedRequestParams | None) -> dict[str, Any]:
-        catalog = self._live.current().catalog
         try:
             content: JsonObject = {
                 "operation": "Tools",
@@ -201,7 +213,7 @@ class McpFace:
             result = await self._handle(call, nowhere)
         except InterchangeError as error:
             return write_error(error)
-        page = cast("Mapping[str, Any]", result.structured)
+        page, catalog = cast("Mapping[str, Any]", result.structured), self._live.current().catalog
         entries = [catalog.skills[skill] for skill in page["skills"] if skill in catalog.skills]
         answer: dict[str, Any] = {
             "resultType": "complete",

@@ -6,6 +6,7 @@ when its token expires. What is told is only *that* something changed; a client 
 
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import anyio
@@ -15,6 +16,7 @@ from mcp.shared.exceptions import MCPError
 
 from gateway.limits import PrincipalLimits
 from gateway.mcp.translate import Context, read_call, verified_caller
+from policies.identity.tokens import Verified
 from registry.model import (
     CATALOG,
     Action,
@@ -53,12 +55,20 @@ class Subscriptions:
         verified = verified_caller(context)
         try:
             await self._decide(context)
-            with self._limits.subscription(verified.principal):
+            with self.place_of(verified):
                 return await self._stream(context, params, seconds=verified.expires_at - time.time())
         except Overloaded as error:
             raise MCPError(t.INTERNAL_ERROR, error.message) from None
         except InterchangeError as error:
             raise MCPError(t.INVALID_PARAMS, error.message) from None
+
+    def place_of(self, verified: Verified) -> AbstractContextManager[None]:
+        """A place among the subscriptions of one principal.
+
+        Raises:
+            Overloaded: on entering, where that principal has as many as it may.
+        """
+        return self._limits.subscription(verified.principal)
 
     async def _stream(
         self, context: Context, params: t.SubscriptionsListenRequestParams, *, seconds: float

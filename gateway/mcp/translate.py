@@ -4,8 +4,10 @@ Inside there is one shape of call and result; what an older revision cannot expr
 """
 
 import base64
+import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 import mcp.types as t
 import orjson
@@ -37,6 +39,13 @@ from registry.model import (
 )
 
 NO_CALL = CallId("")
+
+LINKED = frozenset({"javascript", "data", "file", "vbscript", "blob", "about"})
+"""Schemes that a link never has."""
+EMBEDDED = frozenset({"javascript", "data", "vbscript", "blob"})
+"""Schemes that an embedded resource is never named by; its content comes along, so `file:` reads nothing."""
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):.")
+_MEDIA_TYPE = re.compile(r"[a-z]+/[A-Za-z0-9][A-Za-z0-9.+_-]{0,99}(; ?[a-z]+=[A-Za-z0-9._-]{1,40})*")
 
 Context = ServerRequestContext[Any, Any]
 
@@ -123,13 +132,15 @@ def write_result(result: Result, *, offer: ClientOffer, version: str) -> dict[st
 
 
 def write_part(part: Part) -> dict[str, Any]:
-    """A part as a content block: text, image, audio, embedded resource, or resource link."""
+    """A part as a content block: text, image, audio, embedded resource, or resource link.
+
+    A far side's URIs and media types are passed on only where they are some: a client may follow them.
+    """
     uri = part.metadata.get("uri")
-    if isinstance(uri, str) and uri and part.url is None:
+    if isinstance(uri, str) and part.url is None and is_harmless(uri, EMBEDDED):
         return {"type": "resource", "resource": _write_resource(part, uri)}
     if part.url is not None:
-        link = {"type": "resource_link", "uri": part.url, "name": part.filename or part.url}
-        return {**link, "mimeType": part.media_type} if part.media_type else link
+        return _write_link(part, part.url)
     if part.raw is not None:
         return _write_raw(part, part.raw)
     if part.text is not None:
@@ -137,10 +148,31 @@ def write_part(part: Part) -> dict[str, Any]:
     return {"type": "text", "text": orjson.dumps(part.data).decode()}
 
 
+def is_harmless(uri: str, forbidden: frozenset[str]) -> bool:
+    """Whether a URI is one (RFC 3986 §3.1) and of no scheme that would run something or read the client's machine."""
+    scheme = _SCHEME.match(uri)
+    return scheme is not None and uri.isprintable() and " " not in uri and scheme[1].lower() not in forbidden
+
+
+def _media_type(part: Part) -> str:
+    return part.media_type if _MEDIA_TYPE.fullmatch(part.media_type) else "application/octet-stream"
+
+
+def _plain(text: str) -> str:
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def _write_link(part: Part, url: str) -> dict[str, Any]:
+    if not is_harmless(url, LINKED):
+        return {"type": "text", "text": f"{_plain(part.filename or 'link')}: {_plain(url)}"}
+    link = {"type": "resource_link", "uri": url, "name": _plain(part.filename) or url}
+    return {**link, "mimeType": _media_type(part)} if part.media_type else link
+
+
 def _write_resource(part: Part, uri: str) -> dict[str, Any]:
     resource: dict[str, Any] = {"uri": uri}
     if part.media_type:
-        resource["mimeType"] = part.media_type
+        resource["mimeType"] = _media_type(part)
     if part.raw is not None:
         return {**resource, "blob": base64.b64encode(part.raw).decode()}
     return {**resource, "text": part.text if part.text is not None else orjson.dumps(part.data).decode()}
@@ -148,12 +180,12 @@ def _write_resource(part: Part, uri: str) -> dict[str, Any]:
 
 def _write_raw(part: Part, raw: bytes) -> dict[str, Any]:
     """Bytes as the block their media type has; bytes of any other type become an embedded resource."""
-    data = base64.b64encode(raw).decode()
-    family = part.media_type.partition("/")[0]
+    data, media_type = base64.b64encode(raw).decode(), _media_type(part)
+    family = media_type.partition("/")[0]
     if family in {"image", "audio"}:
-        return {"type": family, "data": data, "mimeType": part.media_type}
-    uri = f"interchange:part/{part.filename or 'data'}"
-    return {"type": "resource", "resource": {"uri": uri, "mimeType": part.media_type, "blob": data}}
+        return {"type": family, "data": data, "mimeType": media_type}
+    uri = f"interchange:part/{quote(part.filename or 'data')}"
+    return {"type": "resource", "resource": {"uri": uri, "mimeType": media_type, "blob": data}}
 
 
 def write_error(error: InterchangeError, *, call: CallId = NO_CALL) -> dict[str, Any]:

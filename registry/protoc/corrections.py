@@ -29,7 +29,7 @@ Options = TypeVar("Options", bound=Message)
 Part = TypeVar("Part")
 
 _DEPTH = 64
-_LIMIT = 1_000_000
+_LIMIT = 256_000
 _SCALARS: Mapping[str, Callable[[str], object]] = {
     "bool": lambda text: text.lower() in ("true", "yes", "on"),
     "int": int,

@@ -17,6 +17,7 @@ PROTOS = Path(__file__).parent.parent / "proto"
 
 FOR_OWNERS = ("interchange/v1/annotations.proto", "interchange/v1/agent.proto")
 VALIDATE = "buf-validate.binpb"
+VALIDATE_PROTO = "buf/validate/validate.proto"
 
 
 def write_protos(folder: Path) -> list[Path]:
@@ -33,8 +34,17 @@ def write_protos(folder: Path) -> list[Path]:
 
 def protoc_line(folder: Path, *, protos: str = "proto", service: str = "your/service.proto") -> str:
     """The command that makes a manifest of a service whose proto is `service` under `protos`."""
+    return _line(folder, protos, "--interchange_out=.", service)
+
+
+def python_line(folder: Path, *, protos: str = "proto", service: str = "your/service.proto") -> str:
+    """The command that makes Python code of a service, and of what that code imports and no package has."""
+    return _line(folder, protos, "--python_out=.", "--grpc_python_out=.", service, *FOR_OWNERS, VALIDATE_PROTO)
+
+
+def _line(folder: Path, protos: str, *rest: str) -> str:
     inputs = ["-I", protos, "-I", str(folder), f"--descriptor_set_in={folder / VALIDATE}"]
-    return shlex.join(["python", "-m", "grpc_tools.protoc", *inputs, "--interchange_out=.", service])
+    return shlex.join(["python", "-m", "grpc_tools.protoc", *inputs, *rest])
 
 
 def validate_descriptors() -> bytes:

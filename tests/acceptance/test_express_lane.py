@@ -110,6 +110,8 @@ def test_a_regular_call_is_read() -> None:
         (head(), body(params={"name": "odd_echo", "arguments": {}})),
         (head(), body(params={**body()["params"], "requestState": "x"})),
         (head(), body(params={**body()["params"], "_meta": {**body()["params"]["_meta"], "progressToken": 1}})),
+        (head(), body(params={**body()["params"], "_meta": {**body()["params"]["_meta"], "traceparent": 5}})),
+        (head(), body(params={**body()["params"], "_meta": {**body()["params"]["_meta"], "tracestate": [1]}})),
         (head(), body(params={**body()["params"], "_meta": {"io.modelcontextprotocol/protocolVersion": VERSION}})),
     ],
 )

@@ -179,9 +179,10 @@ async def test_a_far_side_that_fails_is_an_outcome_too(rooms: Rooms) -> None:
     assert [entry.get("outcome") for entry in await rooms.entries()] == [None, "far_side"]
 
 
-async def test_one_principal_too_many_at_a_time_is_refused_before_anything_is_decided(tmp_path: Path) -> None:
+async def test_one_call_too_many_at_a_time_is_refused_and_on_record(tmp_path: Path) -> None:
     log = LineLog.open(tmp_path / "audit")
     rooms = Rooms(tmp_path, log, calls=1)
     with rooms.limits.call(ADA), pytest.raises(Overloaded):
         await rooms.corridor.handle(asking("books.read"), nowhere)
-    assert await rooms.entries() == []
+    assert [entry.get("outcome") for entry in await rooms.entries()] == [None, "overloaded"]
+    assert rooms.library.reached == []

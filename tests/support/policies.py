@@ -150,7 +150,7 @@ def decide(
         skill=known.skill(target.name) if target.kind is TargetKind.SKILL else None,
         agent=known.agent(target.name) if target.kind is TargetKind.AGENT else None,
         arguments=arguments or {},
-        faults=faults,
+        find_faults=lambda: faults,
         unbound=unbound,
         tainted=tainted,
         approved_by=approved_by,

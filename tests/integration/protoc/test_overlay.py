@@ -176,7 +176,7 @@ def test_what_is_not_an_overlay_is_named_by_its_line(text: str, problem: str) ->
 
 
 def test_an_overlay_has_a_size() -> None:
-    with pytest.raises(BadRequest, match="1,000,000 are allowed"):
+    with pytest.raises(BadRequest, match="256,000 are allowed"):
         load_overlay("#" * 1_000_001)
 
 

@@ -1,5 +1,7 @@
 """Loading: what is accepted, and that every mistake is named with its place."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -167,7 +169,94 @@ def test_a_folder_is_not_left_by_a_link_and_must_exist(tmp_path: Path) -> None:
         load_policies(tmp_path / "none")
 
 
-def test_a_file_that_is_not_text_is_a_problem(tmp_path: Path) -> None:
-    (tmp_path / "x.cedar").write_bytes(b"\xff\xfe")
-    with pytest.raises(PolicyProblems, match=r"x.cedar:1: the file cannot be read"):
+def test_a_file_that_is_not_utf8_or_cannot_be_read_is_named_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "x.cedar").write_bytes(b"// one\n// \xff\xfe")
+    (tmp_path / "y.cedar").symlink_to(tmp_path / "gone.cedar")
+    with pytest.raises(PolicyProblems) as caught:
         load_policies(tmp_path)
+    assert caught.value.problems == (
+        "x.cedar:2: the file cannot be read: this is not UTF-8; save the file as UTF-8 text",
+        "y.cedar:1: the file cannot be read: No such file or directory",
+    )
+
+
+def test_a_folder_that_cannot_be_read_is_never_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shut = tmp_path / "shut"
+    shut.mkdir()
+    real = os.scandir
+
+    def refuse(path: str) -> object:  # these tests may run as root, whom no mode keeps out
+        if str(path) == str(shut):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(PolicyProblems) as caught:
+        load_policies(tmp_path)
+    assert caught.value.problems == (f"{shut}: this folder of policies cannot be read: Permission denied",)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "permit (principal, action, resource)\nwhen { true }\n\nforbid (principal, action, resource);",
+            "4: unexpected token `(`; is a `;` missing before `forbid`? (in the policy that begins at line 1)",
+        ),
+        (
+            'permit (principal, action, resource)\n\n// why\n@id("x")\nforbid (principal, action, resource);',
+            "4: unexpected token `@`; is a `;` missing before `@`? (in the policy that begins at line 1)",
+        ),
+        (
+            "// head\n\npermit (principal, action,\n resource)\n",
+            "4: unexpected end of input; is its `;` missing? (in the policy that begins at line 3)",
+        ),
+        (
+            'permit (principal, action, resource)\nwhen { "a;b" == "c" &&\n// ;\n};',
+            "4: unexpected token `}` (in the policy that begins at line 1)",
+        ),
+        (
+            "permit (principal, action, resource)\nwhne { true };",
+            "2: invalid policy condition: whne (in the policy that begins at line 1)",
+        ),
+        ("permit (principal, action, resource) when { principal.a().a() };", "1: `a` is not a valid method"),
+    ],
+)
+def test_a_mistake_of_form_is_reported_where_the_parser_stopped(text: str, problem: str) -> None:
+    assert problems(text) == (f"p.cedar:{problem}",)
+
+
+def test_no_mistake_hides_another_of_its_file() -> None:
+    deep = "(" * 80 + "true" + ")" * 80
+    text = f"""@colour("red") permit (principal, action, resource == Catalog::"catalog") when {{ resource.readOnly }};
+permit (principal, action == Action::"lisst", resource);
+permit (principal action, resource);
+permit (principal, action, resource) when {{ {deep} }};
+@id("one") permit (principal, action, resource);
+@id("one") permit (principal, action, resource);"""
+    found = [problem.partition(": ")[0] for problem in problems(text)]
+    assert sorted(set(found)) == [f"p.cedar:{line}" for line in range(1, 7)]
+    assert "@colour" in problems(text)[0]
+    assert "readOnly" in problems(text)[1]
+
+
+def test_the_same_problem_is_said_once() -> None:
+    faulty = "context.hour > 3 && context.hour < 5 && context.hour != 4"
+    found = problems(f'permit (principal, action == Action::"list", resource) when {{ {faulty} }};')
+    assert len(found) == len(set(found))
+    twice = "@colour permit (principal, action, resource); @colour permit (principal, action, resource);"
+    assert len(problems(twice)) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'permit (principal, action == Action::"use", resource);',
+        'permit (principal, action, resource) when { action == Action::"use" };',
+        'forbid (principal, action, resource) unless { Action::"use" != action };',
+    ],
+)
+def test_use_is_a_group_and_no_action(text: str) -> None:
+    (found,) = problems(text)
+    assert found.startswith("p.cedar:1: `use` is a group of actions")
+    assert found.endswith('write `action in Action::"use"`')

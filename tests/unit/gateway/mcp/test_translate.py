@@ -142,3 +142,22 @@ def test_a_cursor_leads_back_to_its_skill() -> None:
 def test_a_cursor_of_somebody_else_is_refused(cursor: str) -> None:
     with pytest.raises(BadRequest, match="Invalid cursor"):
         read_cursor(cursor)
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "file:///etc/passwd", "not a url \0", ""])
+def test_a_link_that_nobody_should_follow_is_shown_as_text(url: str) -> None:
+    block = write_part(Part(url=url, filename="x"))
+    assert block["type"] == "text"
+    assert "\0" not in block["text"]
+
+
+@pytest.mark.parametrize("media_type", ["image/png\r\nX: y", "image", "<b>/x", "image/" + "x" * 200])
+def test_a_media_type_that_is_none_is_not_passed_on(media_type: str) -> None:
+    block = write_part(Part(raw=b"x", media_type=media_type))
+    assert block["type"] == "resource"
+    assert block["resource"]["mimeType"] == "application/octet-stream"
+
+
+def test_an_embedded_resource_has_a_uri_that_is_one() -> None:
+    block = write_part(Part(text="x", metadata={"uri": "javascript:alert(1)"}))
+    assert block == {"type": "text", "text": "x"}
