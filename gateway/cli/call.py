@@ -5,6 +5,7 @@ It speaks the wire of revision 2026-07-28 itself: one POST and one answer, JSON 
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,31 +14,41 @@ from typing import Any, cast
 import httpx
 
 from gateway.cli.commands import Commands
-from gateway.cli.login import persona_token, stored_token
-from gateway.state import read_whereabouts
-from registry.model import BadRequest, InterchangeError, Refused, Unauthenticated
+from gateway.cli.login import find_token
+from gateway.cli.places import add_place, gateway_url
+from gateway.strict_json import Mistake, StrictJsonError, read_strict
+from registry.model import BadRequest, InterchangeError, JsonObject, Refused, Unauthenticated
 
 VERSION = "2026-07-28"
 
 
 def add_commands(commands: Commands) -> None:
-    parser = commands.add_parser("call", help="call a skill through a gateway")
+    parser = commands.add_parser(
+        "call",
+        help="call a skill through a gateway",
+        description="Call a skill through a gateway over MCP and print its result.",
+    )
     parser.add_argument("skill", help="its id (candidates.search) or tool name (candidates_search)")
-    parser.add_argument("--json", default="{}", metavar="ARGS", help="the arguments, a JSON object; - reads them")
-    parser.add_argument("--url", help="the gateway's MCP URL (default: the running one of the state folder)")
-    parser.add_argument("--state", type=Path, default=Path("state/demo"), help="the state folder (state/demo)")
-    parser.add_argument("--as", dest="persona", help="as a demo persona")
-    parser.add_argument("--token", help="as whoever this token stands for")
+    parser.add_argument(
+        "--json",
+        default="{}",
+        metavar="ARGS",
+        help="the arguments, a JSON object; @FILE reads them from a file, - from standard input",
+    )
+    add_place(parser)
+    parser.add_argument("--as", dest="persona", metavar="PERSONA", help="as a demo persona")
+    parser.add_argument("--token", help="as whoever this token stands for (or INTERCHANGE_TOKEN)")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the result and return 0, or 1 where the tool says it failed."""
-    where = read_whereabouts(options.state)
-    url = options.url or (where.mcp_url if where else None)
-    if url is None:
-        raise BadRequest("Which gateway? Name its MCP URL with --url, or its state folder with --state.")
-    result = _call(url, _token(options, url), options.skill, _arguments(options.json))
+    arguments = _arguments(options.json)
+    if not (options.skill.isascii() and options.skill.isprintable()):
+        raise BadRequest(f"{options.skill!r} is no skill's name: `interchange registry list` shows those there are.")
+    url = gateway_url(url=options.url, state=options.state)
+    token = find_token(options, url=url, state=options.state)
+    result = _call(f"{url}/mcp", token, options.skill, arguments)
     if "structuredContent" in result:
         print(json.dumps(result["structuredContent"], indent=2, ensure_ascii=False))
     else:
@@ -46,28 +57,28 @@ def run(options: argparse.Namespace) -> int:
     return 1 if result.get("isError") else 0
 
 
-def _arguments(text: str) -> dict[str, Any]:
+def _arguments(text: str) -> JsonObject:
     try:
-        arguments = json.loads(sys.stdin.read() if text == "-" else text)
-    except ValueError as error:
-        raise BadRequest(f"--json is not JSON: {error}") from None
-    if not isinstance(arguments, dict):
-        raise BadRequest('--json takes an object, for example \'{"query": "rust"}\'')
-    return cast("dict[str, Any]", arguments)
+        return read_strict(_bytes(text)).content
+    except StrictJsonError as error:
+        if error.mistake is Mistake.SHAPE:
+            raise BadRequest('--json takes an object, for example \'{"query": "rust"}\'') from None
+        raise BadRequest(f"--json: {error.message}") from None
 
 
-def _token(options: argparse.Namespace, url: str) -> str:
-    if options.token:
-        return options.token
-    if options.persona:
-        return persona_token(options.persona, state=options.state, url=url.removesuffix("/mcp"))
-    token = stored_token(url)
-    if token is None:
-        raise Unauthenticated("Log in first (interchange login), or say who you are with --as PERSONA or --token.")
-    return token
+def _bytes(text: str) -> bytes:
+    """What `--json` stands for: the text itself, or what is in a file or on standard input."""
+    if text == "-":
+        return sys.stdin.buffer.read()
+    if text.startswith("@"):
+        try:
+            return Path(text[1:]).read_bytes()
+        except OSError as error:
+            raise BadRequest(f"--json: {text[1:]} cannot be read: {error.strerror}.") from None
+    return os.fsencode(text)
 
 
-def _call(url: str, token: str, skill: str, arguments: dict[str, Any]) -> dict[str, Any]:
+def _call(url: str, token: str, skill: str, arguments: JsonObject) -> dict[str, Any]:
     """One request and its result.
 
     Raises:
@@ -91,7 +102,7 @@ def _call(url: str, token: str, skill: str, arguments: dict[str, Any]) -> dict[s
     try:
         with httpx.stream("POST", url, json=request, headers=headers, timeout=330) as response:
             return _answer(response)
-    except httpx.TransportError as error:
+    except httpx.RequestError as error:
         raise Refused(f"No gateway answers at {url} ({error}). Is it running?") from None
 
 
@@ -100,22 +111,39 @@ def _answer(response: httpx.Response) -> dict[str, Any]:
         if message.get("method") == "notifications/progress":
             print(message["params"].get("message", ""), file=sys.stderr)
         elif "error" in message:
-            error = message["error"]
-            raise InterchangeError(error if isinstance(error, str) else error.get("message", "an error without words"))
+            raise _refusal(message)
         elif "result" in message:
             return message["result"]
     raise Refused(f"The gateway's answer (HTTP {response.status_code}) is not MCP. Is the URL right?")
+
+
+def _refusal(message: dict[str, Any]) -> InterchangeError:
+    """An error in the protocol's words, or in those of the door in front of it (RFC 6750)."""
+    error = message["error"]
+    if not isinstance(error, str):
+        return InterchangeError(error.get("message", "an error without words"))
+    said = message.get("error_description") or error
+    if error == "invalid_token":
+        return Unauthenticated(f"{said} Log in again (interchange login), or give another --token or --as PERSONA.")
+    return Refused(f"The gateway refused: {said}")
 
 
 def _messages(response: httpx.Response) -> Iterator[dict[str, Any]]:
     """The JSON-RPC messages of an answer, whether it came whole or as events."""
     if not response.headers.get("content-type", "").startswith("text/event-stream"):
         response.read()
-        try:
-            yield response.json()
-        except ValueError:
-            return
+        yield from _parsed(response.text)
         return
     for line in response.iter_lines():
         if line.startswith("data:"):
-            yield json.loads(line[5:])
+            yield from _parsed(line[5:])
+
+
+def _parsed(text: str) -> Iterator[dict[str, Any]]:
+    """A message; none where the text is not one."""
+    try:
+        message = json.loads(text)
+    except ValueError:
+        return
+    if isinstance(message, dict):
+        yield cast("dict[str, Any]", message)

@@ -42,9 +42,14 @@ def read_credential(url: str) -> Credential | None:
     """
     row = _read_rows().get(gateway_of(url))
     try:
-        return Credential(**row) if row is not None else None
+        credential = Credential(**row) if row is not None else None
     except TypeError:
         raise _damaged() from None
+    if credential and not all(
+        isinstance(value, (int, float) if name == "expires_at" else str) for name, value in asdict(credential).items()
+    ):
+        raise _damaged()
+    return credential
 
 
 def keep_credential(url: str, credential: Credential) -> None:

@@ -6,6 +6,7 @@ as the offline operator, and asks the development issuer for tokens. Stopping it
 
 import argparse
 import importlib
+import signal
 import subprocess
 import sys
 from collections.abc import Generator
@@ -20,10 +21,23 @@ SERVICES = ("candidates", "outreach")
 
 
 def add_commands(commands: Commands) -> None:
-    parser = commands.add_parser("demo", help="start the demo: services, gateway, people, and what to paste")
-    parser.add_argument("--port", type=int, help="port of the HTTP door (8420); 0 takes a free one")
-    parser.add_argument("--grpc-port", type=int, help="port of the gRPC door (the next one)")
-    parser.add_argument("--state", type=Path, default=Path("state/demo"), help="the state folder (state/demo)")
+    parser = commands.add_parser(
+        "demo",
+        help="start the demo: services, gateway, people, and what to paste",
+        description="Start the services of examples/hiring and a gateway in front of them, publish them, and print a"
+        " token for each persona and what to paste. It runs until Ctrl-C, which stops all of it.",
+    )
+    parser.add_argument("--port", type=int, help="port of the HTTP door; 0 takes a free one (default: 8420)")
+    parser.add_argument(
+        "--grpc-port", type=int, metavar="PORT", help="port of the gRPC door (default: the one after --port)"
+    )
+    parser.add_argument(
+        "--state",
+        type=Path,
+        metavar="DIR",
+        default=Path("state/demo"),
+        help="the state folder; another one for a second demo (default: state/demo)",
+    )
     parser.add_argument("--json", action="store_true", help="print one line of JSON when ready, and nothing else")
     parser.set_defaults(run=run)
 
@@ -43,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
 def _service(name: str) -> Generator[subprocess.Popen[str]]:
     """One demo service as a process of its own, ended with the context."""
     command = [sys.executable, str(EXAMPLE / f"{name}.py"), "--listen", "127.0.0.1:0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with _started(command) as process:
         try:
             yield process
         finally:
@@ -52,6 +66,15 @@ def _service(name: str) -> Generator[subprocess.Popen[str]]:
                 process.wait(timeout=2)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def _started(command: list[str]) -> "subprocess.Popen[str]":
+    """A process that Ctrl-C does not reach until it listens for it: until then it is ours to end."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _address(name: str, process: "subprocess.Popen[str]") -> str:

@@ -7,6 +7,8 @@ on a loopback port. `--as PERSONA` needs the development secret of the state fol
 import argparse
 import base64
 import hashlib
+import os
+import re
 import secrets
 import time
 import webbrowser
@@ -18,8 +20,9 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import httpx
 
+from gateway.cli.commands import Commands
 from gateway.cli.credentials import Credential, credentials_path, gateway_of, keep_credential, read_credential
-from gateway.state import read_whereabouts
+from gateway.cli.places import add_place, folder_of, gateway_url
 from policies.identity.dev_issuer.names import CLI_CLIENT, LOGIN_CLIENT, PERSONA_GRANT
 from policies.identity.private import read_private
 from policies.identity.urls import is_loopback, well_known
@@ -28,45 +31,79 @@ from registry.model import BadRequest, JsonObject, Refused, Unauthenticated
 PATIENCE = 300.0
 """Seconds that a person has to log in."""
 LEEWAY = 30.0
+_TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
-def add_commands(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",  # pyright: ignore[reportPrivateUsage]
-) -> None:
-    login = commands.add_parser("login", help="log in to a gateway and keep the token")
-    _add_place(login)
-    login.add_argument("--as", dest="persona", help="as a demo persona, without a browser")
+def add_commands(commands: Commands) -> None:
+    login = commands.add_parser(
+        "login",
+        help="log in to a gateway and keep the token",
+        description="Log in to a gateway with the browser, and keep the token for the other commands.",
+    )
+    add_place(login)
+    login.add_argument("--as", dest="persona", metavar="PERSONA", help="as a demo persona, without a browser")
     login.add_argument("--client-id", default=LOGIN_CLIENT, help="our client id at the issuer (interchange)")
     login.add_argument("--scope", default="", help="scopes to ask for")
     login.add_argument("--no-browser", action="store_true", help="only print the URL to open")
     login.set_defaults(run=run_login)
-    token = commands.add_parser("token", help="print a token of a demo persona")
-    _add_place(token)
-    token.add_argument("--as", dest="persona", required=True, help="the persona")
+    token = commands.add_parser(
+        "token",
+        help="print a token of a demo persona",
+        description="Print a token of a demo persona and nothing else, for use in another program.",
+    )
+    add_place(token)
+    token.add_argument("--as", dest="persona", metavar="PERSONA", required=True, help="the persona")
     token.set_defaults(run=run_token)
-
-
-def _add_place(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--url", help="the gateway's URL (default: the running one of the state folder)")
-    parser.add_argument("--state", type=Path, default=Path("state/demo"), help="the state folder (state/demo)")
 
 
 def run_token(options: argparse.Namespace) -> int:
     """Print a token and nothing else."""
-    print(persona_token(options.persona, state=options.state, url=_gateway(options)))
+    url = gateway_url(url=options.url, state=options.state)
+    print(persona_token(options.persona, state=options.state, url=url))
     return 0
 
 
 def run_login(options: argparse.Namespace) -> int:
     """Log in and keep what came of it."""
-    url = _gateway(options)
-    if options.persona:
+    url = gateway_url(url=options.url, state=options.state)
+    if options.persona is not None:
         credential = _persona_credential(options.persona, state=options.state, url=url)
     else:
         credential = _log_in(url, client_id=options.client_id, scope=options.scope, browse=not options.no_browser)
     keep_credential(url, credential)
     print(f"Logged in to {url}; the token is in {credentials_path()}.")
     return 0
+
+
+def find_token(options: argparse.Namespace, *, url: str, state: Path | None) -> str:
+    """The token that a command line means: of `--token` or `--as`, else of the environment, else of a login.
+
+    Raises:
+        InterchangeError: there is none, or what the options name is not one.
+    """
+    if options.token is not None and options.persona is not None:
+        raise BadRequest("--as and --token both say who you are: give one of them.")
+    if options.persona is not None:
+        if not url:
+            raise BadRequest(
+                "--as asks the gateway's development issuer: name the gateway by --state or --url as well."
+            )
+        return persona_token(options.persona, state=state, url=url)
+    if options.token is not None:
+        return _readable(options.token, "--token")
+    if from_environment := os.environ.get("INTERCHANGE_TOKEN", ""):
+        return _readable(from_environment, "INTERCHANGE_TOKEN")
+    kept = stored_token(url) if url else None
+    if kept is None:
+        login = f"interchange login --url {url}" if url else "interchange login, then name the same --url here"
+        raise Unauthenticated(f"Who are you? Log in ({login}), or give --as PERSONA, --token or INTERCHANGE_TOKEN.")
+    return kept
+
+
+def _readable(token: str, source: str) -> str:
+    if not _TOKEN.fullmatch(token):
+        raise BadRequest(f"{source} holds no token: it is {'empty' if not token else 'not one word of ASCII'}.")
+    return token
 
 
 def stored_token(url: str) -> str | None:
@@ -84,8 +121,8 @@ def stored_token(url: str) -> str | None:
     return renewed.access_token
 
 
-def persona_token(persona: str, *, state: Path, url: str) -> str:
-    """A token for a persona, proved by the development secret of the state folder. Needs no lock.
+def persona_token(persona: str, *, state: Path | None, url: str) -> str:
+    """A token for a persona, proved by the development secret of the state folder (None: found by the URL).
 
     Raises:
         InterchangeError: no secret there, no gateway there, or no such persona.
@@ -93,25 +130,26 @@ def persona_token(persona: str, *, state: Path, url: str) -> str:
     return _persona_credential(persona, state=state, url=url).access_token
 
 
-def _gateway(options: argparse.Namespace) -> str:
-    where = read_whereabouts(options.state)
-    url = options.url or (where.public_url if where else None)
-    if url is None:
-        raise BadRequest("Which gateway? Name its URL with --url, or its state folder with --state.")
-    if not url.startswith("https://") and not is_loopback(url):
-        raise BadRequest(f"{url} is neither https nor this machine: a token would travel in the clear.")
-    return gateway_of(url)
-
-
-def _persona_credential(persona: str, *, state: Path, url: str) -> Credential:
+def _persona_credential(persona: str, *, state: Path | None, url: str) -> Credential:
     if not is_loopback(url):
         raise BadRequest(f"--as is for a development gateway on this machine, not {url}: use `interchange login`.")
+    secret = _secret(folder_of(url, state=state) / "dev-secret")
+    form = {"grant_type": PERSONA_GRANT, "persona": persona}
+    return _fetch_token(f"{gateway_of(url)}/issuer/token", form, authorization=(CLI_CLIENT, secret))
+
+
+def _secret(path: Path) -> str:
     try:
-        secret = read_private(state / "dev-secret").decode().strip()
+        secret = read_private(path).decode("ascii").strip()
     except BadRequest as error:
         raise BadRequest(f"{error.message}; name the state folder of the gateway with --state") from None
-    form = {"grant_type": PERSONA_GRANT, "persona": persona}
-    return _fetch_token(f"{url}/issuer/token", form, authorization=(CLI_CLIENT, secret))
+    except UnicodeDecodeError:
+        secret = ""
+    if not secret:
+        raise BadRequest(
+            f"{path} holds no secret: stop the gateway, remove that file and start again; a new one is made."
+        )
+    return secret
 
 
 def _log_in(url: str, *, client_id: str, scope: str, browse: bool) -> Credential:

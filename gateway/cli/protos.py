@@ -1,10 +1,10 @@
-"""`interchange protos DIR`: what a service owner's build needs of us, and the protoc line that uses it."""
+"""`interchange protos DIR`: what a service owner's build needs of us, and the protoc lines that use it."""
 
 import argparse
 from pathlib import Path
 
 from registry.model import BadRequest
-from registry.protoc.export import protoc_line, write_protos
+from registry.protoc.export import protoc_line, python_line, write_protos
 
 
 def add_commands(
@@ -16,7 +16,7 @@ def add_commands(
 
 
 def run_protos(options: argparse.Namespace) -> int:
-    """Write the files, name them, and print the whole protoc line."""
+    """Write the files, name them, and print the whole protoc lines."""
     folder: Path = options.folder
     try:
         written = write_protos(folder)
@@ -24,6 +24,9 @@ def run_protos(options: argparse.Namespace) -> int:
         raise BadRequest(f"Cannot write to {folder}: {error.strerror or error}.") from error
     for path in written:
         print(path)
-    print("\nWith grpcio-tools installed and your protos in proto/, this makes interchange.manifest.json:\n")
+    print("\nWith your protos in proto/, and grpcio-tools in your own project (pip install grpcio-tools), this makes")
+    print("Python code of your service, with the modules of buf.validate and interchange that it imports:\n")
+    print(f"  {python_line(folder)}")
+    print("\nand this makes interchange.manifest.json:\n")
     print(f"  {protoc_line(folder)}")
     return 0

@@ -18,17 +18,14 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import Message
 from interchange.v1 import registry_pb2
 
-from gateway.cli.login import persona_token, stored_token
-from gateway.state import Whereabouts, hold, read_whereabouts
+from gateway.cli.login import find_token
+from gateway.cli.places import Place, find_places, is_same, named_state
 from policies.identity.urls import is_loopback_host
 from registry.model import BadRequest, Denied, InterchangeError, JsonObject, Refused, Unauthenticated, Unknown
 
 SERVICE = registry_pb2.DESCRIPTOR.services_by_name["Registry"]
 SECONDS = 60.0
 MESSAGE = 16 << 20
-DEFAULT_STATES = (Path("state/demo"), Path("state"))
-"""Where a gateway on this machine is looked for, in this order."""
-
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 what a server listens on is not where one calls
 
 
@@ -50,21 +47,30 @@ def find_operations(options: argparse.Namespace) -> Operations:
     Raises:
         InterchangeError: none, or no token for it; the message says what to do.
     """
-    address = options.gateway or os.environ.get("INTERCHANGE_GATEWAY", "")
+    address = options.gateway or ("" if options.state else os.environ.get("INTERCHANGE_GATEWAY", ""))
     if address:
         return GrpcOperations(address, _token(options, _whose(options, address)), ca=options.gateway_ca)
-    folders = (options.state,) if options.state else DEFAULT_STATES
-    running = next((where for folder in folders if (where := _running(folder)) is not None), None)
+    running = _running(options)
     if running is not None:
-        return GrpcOperations(_reachable(running.grpc_address), _token(options, running), ca=options.gateway_ca)
-    if options.state:
-        from gateway.offline import open_offline  # noqa: PLC0415  the whole gateway, which a client has no need of
+        return GrpcOperations(_reachable(running.where.grpc_address), _token(options, running), ca=options.gateway_ca)
+    state = named_state(options.state)
+    if state is None:
+        raise Refused(
+            "No gateway runs here. Name one with --gateway HOST:PORT, start one (interchange serve), or work on a state"
+            " folder without a gateway with --state DIR."
+        )
+    return _offline(options, state)
 
-        return open_offline(options.state)
-    raise Refused(
-        "No gateway runs here. Name one with --gateway HOST:PORT, start one (interchange serve), or work on a state"
-        " folder without a gateway with --state DIR."
-    )
+
+def _offline(options: argparse.Namespace, state: Path) -> Operations:
+    if options.persona is not None or options.token is not None:
+        raise BadRequest(
+            f"No gateway holds {state}, so this would be done as operator@local: leave out --as and --token, or start"
+            " the gateway first."
+        )
+    from gateway.offline import open_offline  # noqa: PLC0415  the whole gateway, which a client has no need of
+
+    return open_offline(state)
 
 
 class GrpcOperations:
@@ -98,45 +104,33 @@ class GrpcOperations:
         return grpc.secure_channel(self._address, self._credentials, options)
 
 
-def _running(folder: Path) -> Whereabouts | None:
-    """Where the gateway is that holds a state folder now."""
-    where = read_whereabouts(folder)
-    if where is None or not (folder / "lock").exists():
-        return None
-    try:
-        with hold(folder):
-            return None
-    except Refused:
-        return where
+def _running(options: argparse.Namespace) -> Place | None:
+    """The gateway that runs on this machine and is meant: of the state folder that is named, or at the URL."""
+    running = [place for place in find_places(options.state) if place.runs]
+    if options.state or not options.url or not running:
+        return next(iter(running), None)
+    meant = next((place for place in running if is_same(place.where.public_url, options.url)), None)
+    if meant is None:
+        raise Refused(
+            f"What runs here is the gateway at {running[0].where.public_url}, not at {options.url}: name the gRPC"
+            " address of the one you mean with --gateway."
+        )
+    return meant
 
 
-def _whose(options: argparse.Namespace, address: str) -> Whereabouts | None:
+def _whose(options: argparse.Namespace, address: str) -> Place | None:
     """The gateway of a state folder on this machine, if that is the one at the address."""
-    for folder in (options.state,) if options.state else DEFAULT_STATES:
-        where = read_whereabouts(folder)
-        if where is not None and address in (where.grpc_address, _reachable(where.grpc_address)):
-            return where
+    for place in find_places(options.state):
+        known = place.where.grpc_address
+        if address in (known, _reachable(known)) or is_same(f"//{_reachable(known)}", f"//{address}"):
+            return place
     return None
 
 
-def _token(options: argparse.Namespace, where: Whereabouts | None) -> str:
-    token = options.token or os.environ.get("INTERCHANGE_TOKEN", "")
-    if token:
-        return token
-    if options.persona and where is not None:
-        return persona_token(options.persona, state=_state_of(options, where), url=where.public_url)
-    url = options.url or (where.public_url if where is not None else "")
-    if url and (kept := stored_token(url)):
-        return kept
-    raise Unauthenticated(
-        "Who are you? Log in (interchange login, then name the same --url here), or give --as PERSONA, --token or"
-        " INTERCHANGE_TOKEN."
-    )
-
-
-def _state_of(options: argparse.Namespace, where: Whereabouts) -> Path:
-    folders = (options.state,) if options.state else DEFAULT_STATES
-    return next(folder for folder in folders if read_whereabouts(folder) == where)
+def _token(options: argparse.Namespace, place: Place | None) -> str:
+    url = options.url or (place.where.public_url if place is not None else "")
+    found = place.folder if place is not None and not options.url else None
+    return find_token(options, url=url, state=options.state or found)
 
 
 def _reachable(address: str) -> str:

@@ -12,18 +12,21 @@ from registry.model import BadRequest
 
 
 def add_commands(commands: Commands) -> None:
-    parser = commands.add_parser("serve", help="start the gateway")
-    add_options(parser)
-    parser.add_argument("--config", type=Path, help="interchange.toml (default: the one in this folder, if any)")
-    parser.set_defaults(run=run)
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options that `serve` and `demo` share."""
-    parser.add_argument("--port", type=int, help="port of the HTTP door; 0 takes a free one")
-    parser.add_argument("--grpc-port", type=int, help="port of the gRPC door; 0 takes a free one")
-    parser.add_argument("--state", type=Path, help="the state folder")
+    parser = commands.add_parser(
+        "serve",
+        help="start the gateway",
+        description="Start the gateway: MCP by HTTP, and a gRPC door for operators. It runs until Ctrl-C or SIGTERM;"
+        " SIGHUP makes it read its policies anew.",
+        epilog="Every key of interchange.toml may also come from the environment, as INTERCHANGE_<TABLE>_<KEY>.",
+    )
+    parser.add_argument("--port", type=int, help="port of the HTTP door; 0 takes a free one (default: as configured)")
+    parser.add_argument(
+        "--grpc-port", type=int, metavar="PORT", help="port of the gRPC door (default: the one after --port)"
+    )
+    parser.add_argument("--state", type=Path, metavar="DIR", help="the state folder (default: as configured)")
     parser.add_argument("--json", action="store_true", help="print one line of JSON when ready, and nothing else")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="default: interchange.toml in this folder, if any")
+    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -56,5 +59,5 @@ def with_options(config: Config, options: argparse.Namespace) -> Config:
 
 def _with_port(address: str, port: int) -> str:
     if not 0 <= port <= 65535:
-        raise BadRequest(f"--port {port}: a port is a number from 0 to 65535")
+        raise BadRequest(f"{port} cannot be a port, which is a number from 0 to 65535: see --port and --grpc-port.")
     return f"{address.rpartition(':')[0]}:{port}"

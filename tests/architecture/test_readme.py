@@ -7,6 +7,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+REGISTRY = ("publish", "discover", "import", "list", "diff", "approve", "retire", "bind")
+OPTIONED = ("serve", "demo", "login", "token", "call", "protos", *(f"registry {verb}" for verb in REGISTRY))
+STRANGERS = {"--descriptor_set_in", "--interchange_out", "--python_out", "--grpc_python_out"}
 
 
 def test_the_folders_in_the_tree_are_those_that_exist() -> None:
@@ -41,6 +44,21 @@ def test_every_command_a_page_shows_is_understood() -> None:
             [sys.executable, "-m", "gateway.cli", word, "--help"], capture_output=True, text=True, check=False
         )
         assert shown.returncode == 0, f"interchange {word}: {shown.stderr}"
+
+
+def test_every_option_a_page_names_exists() -> None:
+    """Of ours: what a page says of protoc, pip, git and the like is in the list of strangers."""
+    known = {option for words in OPTIONED for option in re.findall(r"(?<![\w-])--[a-z][\w-]*", _help(words))}
+    named = {
+        (page.name, option) for page in PAGES for option in re.findall(r"(?<![\w-])--[a-z][\w-]*", page.read_text())
+    }
+    assert ("service-owner.md", "--tls-certificate") in named
+    assert sorted(pair for pair in named if pair[1] not in known | STRANGERS) == []
+
+
+def _help(words: str) -> str:
+    command = [sys.executable, "-m", "gateway.cli", *words.split(), "--help"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def test_every_make_target_a_page_names_exists() -> None:

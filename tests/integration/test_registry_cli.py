@@ -114,7 +114,7 @@ def test_from_publishing_to_retiring(door: Door, typed: Typed, store: Store) -> 
         "pets       live   revision 1",
         "pets.feed  live   revision 1",
         "pets.find  live   revision 1",
-        "pets       bound  revision 1",
+        "pets       bound  revision 1  to 127.0.0.1:5001",
         "Catalog version 1.",
     ]
     assert "Nothing of pets.find waits" in typed("approve", "pets.find", fails=True)

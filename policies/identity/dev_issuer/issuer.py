@@ -74,7 +74,7 @@ class DevIssuer:
         self._server = GrantServer(
             issuer=self.issuer,
             clients=self._client,
-            personas=self._is_persona,
+            personas=lambda: [one.name for one in self._personas()],
             promises=self._promises,
             mint=lambda subject, client, scope: self._signed(subject, client, scope=scope, lifetime=TOKEN_SECONDS),
         )

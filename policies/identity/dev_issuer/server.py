@@ -8,6 +8,7 @@ Authlib lets an authorisation request without `code_challenge` pass and takes a 
 whole token answers to its debug log; it wants https even on loopback; and its own token generator lives for ten days.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, cast
 
@@ -31,6 +32,9 @@ from registry.model import JsonObject
 
 _WITH_SECRET = ["client_secret_basic", "client_secret_post"]
 _ANY_CLIENT = ["none", *_WITH_SECRET]
+_NAMED = 20
+"""How many persons the refusal of an unknown one names."""
+_PLAIN = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]+")
 
 
 Mint = Callable[[str, str, str], tuple[str, str, int]]
@@ -45,7 +49,7 @@ class GrantServer:
         *,
         issuer: str,
         clients: Callable[[str], Client | None],
-        personas: Callable[[str], bool],
+        personas: Callable[[], Sequence[str]],
         promises: Promises,
         mint: Mint,
     ) -> None:
@@ -101,7 +105,7 @@ class _Server(AuthorizationServer):
     def __init__(
         self,
         clients: Callable[[str], Client | None],
-        personas: Callable[[str], bool],
+        personas: Callable[[], Sequence[str]],
         promises: Promises,
         mint: Mint,
     ) -> None:
@@ -206,8 +210,9 @@ class _PersonaGrant(BaseGrant, TokenEndpointMixin):
             raise UnauthorizedClientError("This client may not act as a persona.")
         self.request.client = cast("Any", client)
         persona = self.request.form.get("persona", "")
-        if not self.server.personas(persona):
-            raise InvalidGrantError("There is no such person in the directory.")
+        known = self.server.personas()
+        if persona not in known:
+            raise InvalidGrantError(f"There is no such person in the directory; known are {_listed(known)}.")
         self.request.user = self.server.promises.family(
             subject=persona, client_id=client.client_id, scope=self.request.payload.scope or ""
         )
@@ -216,6 +221,12 @@ class _PersonaGrant(BaseGrant, TokenEndpointMixin):
         family = cast("Family", self.request.user)
         token = self.generate_token(user=family, scope=family.scope, include_refresh_token=False)
         return 200, token, self.TOKEN_RESPONSE_HEADER
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names for an `error_description`, which may hold nothing but plain ASCII (RFC 6749 §5.2)."""
+    plain = [name for name in names if _PLAIN.fullmatch(name)][:_NAMED]
+    return ", ".join(plain if len(plain) == len(names) else [*plain, "others"]) or "nobody"
 
 
 class _Pkce(CodeChallenge):
