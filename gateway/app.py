@@ -37,6 +37,7 @@ from policies.identity.keysets import RemoteKeys
 from policies.identity.tokens import InboundIssuer, TokenVerifier, Verified
 from policies.identity.urls import is_loopback, origin
 from policies.load import load_policies
+from policies.remarks import known_to
 from registry.model import BadRequest, BindingKind, TargetKind
 from registry.operations import Registrar
 from registry.store import Store
@@ -66,7 +67,8 @@ async def open_gateway(config: Config) -> AsyncGenerator[Gateway]:
         # What is registered, and the policies that judge it: in force together.
         store = Store.open(f"sqlite:///{config.state / 'catalog.db'}")
         opened.callback(store.close)
-        judges = Judges(load_policies(config.policies))
+        directory = load_directory(config.directory)
+        judges = Judges(load_policies(config.policies), known=known_to(directory))
         live = Live(judges.in_force(store.catalog()))
         registrar = Registrar(store, allowed_targets=config.registry.allowed_targets, vet=judges.vet)
         publishing = Publishing(store=store, registrar=registrar, judges=judges, live=live)
@@ -78,7 +80,6 @@ async def open_gateway(config: Config) -> AsyncGenerator[Gateway]:
         opened.enter_context(telemetry(config.telemetry, registered=is_registered))
 
         # Who asks, and as whom we ask far sides.
-        directory = load_directory(config.directory)
         dev_issuer, inbound = _issuers(config, directory, opened)
         verifier = TokenVerifier([inbound], directory=directory, own_issuer=config.public_url)
         internal = InternalIssuer(issuer=config.public_url, key=load_signing_key(config.state / "keys", "gateway"))

@@ -4,7 +4,7 @@ A skill is answered by the adapter that its binding names; the catalog by the re
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from adapters.base import Adapter, Permitted
@@ -12,7 +12,20 @@ from gateway.live import InForce, Live
 from gateway.publishing import Publishing
 from policies.facts import Facts
 from registry.catalog import SkillEntry
-from registry.model import Action, BindingKind, Call, Emit, FarSideError, FarSideFault, JsonObject, Result, SkillId
+from registry.model import (
+    Action,
+    BindingKind,
+    Call,
+    Emit,
+    FarSideError,
+    FarSideFault,
+    JsonObject,
+    Result,
+    SkillId,
+    Target,
+    TargetKind,
+)
+from registry.readings import Reader
 
 
 class Skills:
@@ -60,7 +73,7 @@ class CatalogDesk:
         """Do what `content["operation"]` says.
 
         Raises:
-            BadRequest, Refused, Unknown: the registry does not accept it.
+            BadRequest, Denied, Refused, Unknown: the registry does not accept it.
         """
         operation = str(call.content.get("operation", ""))
         if operation == "Listen":
@@ -70,21 +83,29 @@ class CatalogDesk:
         if operation == "Tools":
             return Result(structured=_page(call, listed))
         content = {key: value for key, value in call.content.items() if key != "operation"}
-        visible = self._visible(call, facts, now, listed)
-        return Result(structured=await self._publishing.perform(operation, content, call.chain.caller, visible))
+        reader = _reader(call, facts, now, frozenset(listed))
+        return Result(structured=await self._publishing.perform(operation, content, call.chain.caller, reader))
 
-    def _visible(self, call: Call, facts: Facts, now: InForce, listed: tuple[SkillId, ...]) -> Callable[[str], bool]:
-        """Which names a registry answer may contain: what the caller may list; whoever may publish also sees what is
-        not live (any more), since no policy can speak of it."""
-        agents = {now.catalog.skills[skill].skill.agent for skill in listed}
-        names = frozenset({*listed, *agents})
-        publishes = now.judge.decide(replace(call, action=Action.PUBLISH), facts).allowed
 
-        def visible(name: str) -> bool:
-            live = now.catalog.skill(name) is not None or now.catalog.agent(name) is not None
-            return name in names if live else publishes
+def _reader(call: Call, facts: Facts, now: InForce, listed: frozenset[SkillId]) -> Reader:
+    """What a registry answer may tell the caller: what is live as far as they may list it. Who may publish or pin also
+    sees what is not live (any more), since no policy can speak of it."""
+    catalog = now.catalog
+    keeps = any(now.judge.decide(replace(call, action=action), facts).allowed for action in KEEPING)
 
-        return visible
+    def visible(name: str) -> bool:
+        if SkillId(name) in catalog.skills:
+            return name in listed
+        if (agent := catalog.agent(name)) is None:
+            return keeps
+        about = replace(call, action=Action.LIST, target=Target(TargetKind.AGENT, name))
+        return now.judge.decide(about, replace(facts, catalog=catalog, agent=agent)).allowed
+
+    return Reader(visible=visible, keeps=keeps, catalog=catalog)
+
+
+KEEPING = (Action.PUBLISH, Action.PIN)
+"""Either of these on the catalog makes a keeper of it."""
 
 
 def _page(call: Call, listed: tuple[SkillId, ...]) -> JsonObject:

@@ -11,9 +11,11 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from gateway.hosts import Doors, read_origin
-from registry.model import BadRequest
+from registry.model import BadRequest, Overloaded
 
 Headers = list[tuple[bytes, bytes]]
+ONCE_KEY = "interchange.once"
+"""In the scope of a request whose head was checked: the headers that occur once, by name."""
 
 
 class TurnedAway(BadRequest):
@@ -27,6 +29,15 @@ class TurnedAway(BadRequest):
         self.status = status
         self.rpc_code = rpc_code
         self.unread = unread
+
+
+class TooBusy(TurnedAway):
+    """503: what is in hand already leaves no room for this request."""
+
+    code = Overloaded.code
+
+    def __init__(self, message: str) -> None:
+        super().__init__(503, message, rpc_code=-32603, unread=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +119,16 @@ def _admit_once(name: bytes, value: bytes, once: dict[bytes, bytes], what: Fate)
 
 def _shown(name: bytes) -> str:
     return name[:64].decode("ascii", "replace")
+
+
+def has_body(once: Mapping[bytes, bytes]) -> bool:
+    """Whether a body comes after the head with these headers."""
+    return b"transfer-encoding" in once or once.get(b"content-length", b"0") != b"0"
+
+
+def is_below(path: str, prefixes: Iterable[str]) -> bool:
+    """Whether a path is one of these or below it."""
+    return any(path == prefix or path.startswith(f"{prefix}/") for prefix in prefixes)
 
 
 def check_line(path: str, raw_path: bytes, query: bytes, limits: HeadLimits) -> None:

@@ -28,7 +28,7 @@ from registry.model import (
     new_call_id,
     nowhere,
 )
-from registry.operations import ACTIONS
+from registry.operations import action_of
 
 OPERATOR = Principal(kind=PrincipalKind.SERVICE, issuer=LOCAL_ISSUER, subject=OPERATOR_NAME, name=OPERATOR_NAME)
 SECONDS = 60.0
@@ -43,7 +43,7 @@ async def operate(corridor: Corridor, operation: str, content: JsonObject) -> di
     call = Call(
         id=new_call_id(),
         chain=alone(OPERATOR),
-        action=ACTIONS[operation],
+        action=action_of(operation, content),
         target=CATALOG,
         content={**content, "operation": operation},
         deadline=Deadline.after(SECONDS),

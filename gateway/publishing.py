@@ -6,14 +6,16 @@ began with and nothing waits. A change that the policies in force cannot be vali
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from gateway.live import InForce, Live
 from gateway.workers import Workers
 from policies.load import PolicyProblems, PolicySource, build_judge
+from policies.remarks import Known
 from registry.catalog import Catalog
 from registry.model import JsonObject, Principal
 from registry.operations import WRITES, Registrar
+from registry.readings import Reader
 from registry.store import Store
 
 AT_A_TIME = 4
@@ -23,11 +25,13 @@ logger = logging.getLogger(__name__)
 
 
 class Judges:
-    """Builds the judge of a catalog from the policies in force, and remembers the last one built."""
+    """Builds the judge of a catalog from the policies in force. `known` is whom the directory knows, for remarks."""
 
-    def __init__(self, sources: Sequence[PolicySource]) -> None:
+    def __init__(self, sources: Sequence[PolicySource], *, known: Known | None = None) -> None:
         self._sources = sources
+        self._known = known
         self._last: InForce | None = None
+        self._remarked: tuple[str, ...] = ()
 
     def replaced(self, sources: Sequence[PolicySource], catalog: Catalog) -> InForce:
         """Judge by other policies from now on.
@@ -35,32 +39,39 @@ class Judges:
         Raises:
             PolicyProblems: they do not hold together; those of before go on.
         """
-        fresh = InForce(catalog, build_judge(sources, catalog))
+        fresh = InForce(catalog, build_judge(sources, catalog, known=self._known))
         self._sources, self._last = sources, fresh
-        return fresh
+        return self._remarking(fresh)
 
     def in_force(self, catalog: Catalog) -> InForce:
-        """Pair a catalog with its judge.
+        """Pair a catalog that comes into force with its judge.
 
         Raises:
             PolicyProblems: the policies do not validate against it.
         """
-        last = self._last
-        if last is not None and last.catalog is catalog:
-            return last
-        fresh = self._last = InForce(catalog, build_judge(self._sources, catalog))
-        if last is None or last.judge.remarks != fresh.judge.remarks:
-            for remark in fresh.judge.remarks:
-                logger.warning("Of the policies in force: %s", remark)
-        return fresh
+        return self._remarking(self._judged(catalog))
 
     def vet(self, catalog: Catalog) -> Sequence[str]:
-        """What the policies in force have against a catalog that would come into force."""
+        """What the policies in force have against a catalog that might come into force."""
         try:
-            self.in_force(catalog)
+            self._judged(catalog)
         except PolicyProblems as error:
             return error.problems
         return ()
+
+    def _judged(self, catalog: Catalog) -> InForce:
+        last = self._last
+        if last is None or last.catalog is not catalog:
+            last = self._last = InForce(catalog, build_judge(self._sources, catalog, known=self._known))
+        return last
+
+    def _remarking(self, fresh: InForce) -> InForce:
+        """Say what policy authors may want to know, once."""
+        for remark in fresh.judge.remarks:
+            if remark not in self._remarked:
+                logger.warning("Of the policies in force: %s", remark)
+        self._remarked = fresh.judge.remarks
+        return fresh
 
 
 class Publishing:
@@ -73,17 +84,15 @@ class Publishing:
         self._live = live
         self._workers = Workers(AT_A_TIME)
 
-    async def perform(
-        self, operation: str, content: JsonObject, by: Principal, visible: Callable[[str], bool]
-    ) -> JsonObject:
+    async def perform(self, operation: str, content: JsonObject, by: Principal, reader: Reader) -> JsonObject:
         """Carry out one operation; when this returns, what it changed is in force.
 
         Raises:
-            BadRequest, Refused, Unknown: the registry does not accept it; nothing was changed.
+            BadRequest, Denied, Refused, Unknown: the registry does not accept it; nothing was changed.
         """
         loop = asyncio.get_running_loop()
         # Even if the caller goes away, the thread goes on: what is stored is also put in force.
-        return await self._workers.run(lambda: self._carry_out(loop, operation, content, by, visible))
+        return await self._workers.run(lambda: self._carry_out(loop, operation, content, by, reader))
 
     def _carry_out(
         self,
@@ -91,9 +100,9 @@ class Publishing:
         operation: str,
         content: JsonObject,
         by: Principal,
-        visible: Callable[[str], bool],
+        reader: Reader,
     ) -> JsonObject:
-        answer = self._registrar.perform(operation, content, by, visible=visible)
+        answer = self._registrar.perform(operation, content, by, reader=reader)
         if operation in WRITES:
             following = self._judges.in_force(self._store.catalog())
             asyncio.run_coroutine_threadsafe(self._live.swap(following), loop).result()

@@ -7,6 +7,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gateway.bodies import Bodies, BodyRules
 from gateway.challenge import ChallengeMiddleware
 from gateway.config import Config
 from gateway.guard import Guard, GuardRules
@@ -28,21 +29,21 @@ def web_application(
     internal: InternalIssuer,
     dev_issuer: DevIssuer | None,
 ) -> ASGIApp:
-    """Guard, then challenges, then the door that verifies tokens, then the faces and the public documents."""
+    """Guard, then challenges, then the door that verifies tokens, then bodies, then the faces and public documents."""
     issuers = [dev_issuer.issuer if dev_issuer else config.auth.issuer]
     routes: Sequence[BaseRoute] = [
         Route("/healthz", _alive),
         *metadata_routes(public_url=config.public_url, issuers=issuers, jwks=internal.jwks()),
         *(issuer_routes(dev_issuer) if dev_issuer else []),
     ]
-    behind_the_door = _Paths(mcp=mcp, others=Router(routes=list(routes)))
+    bodies = BodyRules(most=config.limits.body_bytes, seconds=config.limits.body_seconds)
+    behind_the_door = Bodies(_Paths(mcp=mcp, others=Router(routes=list(routes))), bodies)
     door = PrincipalDoor(behind_the_door, verifier=verifier, public_url=config.public_url, identify=session_user)
     rules = GuardRules(
         public_url=config.public_url,
         hosts=config.web.allowed_hosts,
         origins=config.web.allowed_origins,
-        body_bytes=config.limits.body_bytes,
-        body_seconds=config.limits.body_seconds,
+        linger_seconds=min(config.limits.body_seconds, 5.0),
     )
     return Guard(ChallengeMiddleware(door, public_url=config.public_url), rules)
 

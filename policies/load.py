@@ -6,31 +6,23 @@ against the schema of what is registered. Only what passed all of them is ever a
 """
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from policies.cedar import CedarError, read_trees, validate
+from policies.cedar import CedarError, validate
 from policies.decide import Judge, PolicySet
-from policies.nesting import Statement, statements
-from policies.rules import Rule, objections, read_rule
+from policies.reading import PolicySource, Problem, read_source
+from policies.remarks import Known, remarks
+from policies.rules import Rule
 from policies.schema import Mentions, mentions, schema_with
 from registry.catalog import Catalog
 from registry.model import BadRequest
 
-MAX_SOURCE = 4 * 1024 * 1024
-
+_NO_ACTION = "unable to find an applicable action"
 _BASELINE = Path(__file__).parent / "baseline"
-
-
-@dataclass(frozen=True, slots=True)
-class PolicySource:
-    """One file of policies: the name that problems are reported under, and its text."""
-
-    name: str
-    text: str
 
 
 class PolicyProblems(BadRequest):
@@ -61,97 +53,77 @@ def baseline() -> tuple[PolicySource, ...]:
     )
 
 
-def build_judge(sources: Sequence[PolicySource], catalog: Catalog) -> Judge:
-    """Check policies against what is registered and make the judge of this catalog.
+def build_judge(sources: Sequence[PolicySource], catalog: Catalog, *, known: Known | None = None) -> Judge:
+    """Check policies against what is registered and make the judge of this catalog. Names that nothing registered,
+    and nobody `known`, answers to are remarked on.
 
     Raises:
         PolicyProblems: they do not hold together; nothing of them is in force.
     """
     all_sources = (*baseline(), *(source for source in sources if source not in baseline()))
-    skills = (entry.skill for entry in catalog.skills.values())
-    return Judge(_checked(all_sources, mentions(skills, (source.text for source in all_sources))), catalog)
+    registered = mentions((entry.skill for entry in catalog.skills.values()), (source.text for source in all_sources))
+    policies = _checked(all_sources, registered)
+    rules = (*policies.rules, *policies.obligations)
+    found = remarks(rules, catalog, registered=registered, known=known)
+    return Judge(replace(policies, remarks=found), catalog)
 
 
 @lru_cache(maxsize=2)
 def _checked(sources: tuple[PolicySource, ...], registered: Mentions) -> PolicySet:
     """Read and check a set. Kept, since a publish seldom changes what policies can read of the skills."""
-    problems: list[str] = []
-    rules: list[Rule] = []
-    for source in sources:
-        try:
-            rules += _read(source)
-        except PolicyProblems as error:
-            problems += error.problems
+    readings = [read_source(source) for source in sources]
+    rules = [rule for reading in readings for rule in reading.rules]
+    problems = [problem for reading in readings for problem in reading.problems]
     problems += _repeated(rules)
     problems += _invalid(rules, registered)
     if problems:
-        raise PolicyProblems(problems)
+        raise PolicyProblems(_in_order(problems, sources))
     return PolicySet(
         version=_version(sources),
         rules=tuple(rule for rule in rules if not rule.obligations),
         obligations=tuple(rule for rule in rules if rule.obligations),
-        remarks=tuple(_remarks(rules, registered)),
     )
 
 
-def _read(source: PolicySource) -> list[Rule]:
-    """The rules of one source, or everything wrong with its form."""
-    if len(source.text) > MAX_SOURCE:
-        raise PolicyProblems([f"{source.name}:1: the file is over {MAX_SOURCE} characters"])
-    found, misshapen = statements(source.text)
-    if misshapen:
-        raise PolicyProblems([f"{source.name}:{fault.line}: {fault.sentence}" for fault in misshapen])
-    try:
-        trees = read_trees(source.text)
-    except CedarError as error:
-        raise PolicyProblems(list(_unparsed(source, found)) or [f"{source.name}:1: {error}"]) from error
-    if len(trees) != len(found):
-        raise PolicyProblems([f"{source.name}:1: {len(found)} policies were written, {len(trees)} were read"])
-    placed = [
-        (f"{source.name}:{statement.line}", statement, tree) for statement, tree in zip(found, trees, strict=True)
-    ]
-    if wrong := [f"{where}: {sentence}" for where, _, tree in placed for sentence in objections(tree)]:
-        raise PolicyProblems(wrong)
-    lines: Counter[str] = Counter()
-    rules: list[Rule] = []
-    for where, statement, tree in placed:
-        lines[where] += 1
-        rules.append(read_rule(tree, text=statement.text, where=where, number=lines[where]))
-    return rules
+def _in_order(problems: Iterable[Problem], sources: Sequence[PolicySource]) -> tuple[str, ...]:
+    """Problems as one reads the files, each said once."""
+    order = {source.name: number for number, source in enumerate(sources)}
+
+    def place(problem: Problem) -> tuple[int, int]:
+        file, _, line = problem.where.rpartition(":")
+        return order.get(file, len(order)), int(line) if line.isdecimal() else 0
+
+    return tuple(dict.fromkeys(str(problem) for problem in sorted(problems, key=place)))
 
 
-def _unparsed(source: PolicySource, found: Sequence[Statement]) -> Iterator[str]:
-    """The engine's errors carry no position: parse each policy by itself to say where."""
-    for statement in found:
-        try:
-            read_trees(statement.text)
-        except CedarError as error:
-            yield f"{source.name}:{statement.line}: {error}"
-
-
-def _repeated(rules: Sequence[Rule]) -> Iterator[str]:
+def _repeated(rules: Sequence[Rule]) -> Iterator[Problem]:
     first: dict[str, Rule] = {}
     for rule in rules:
         if first.setdefault(rule.id, rule) is not rule:
-            yield f'{rule.where}: @id("{rule.id}") is taken by the policy at {first[rule.id].where}'
+            yield Problem(rule.where, f'@id("{rule.id}") is taken by the policy at {first[rule.id].where}')
 
 
-def _invalid(rules: Sequence[Rule], registered: Mentions) -> Iterator[str]:
+def _invalid(rules: Sequence[Rule], registered: Mentions) -> Iterator[Problem]:
     """What the strict validator finds, obligations included; and arguments that it lets pass."""
     if not rules:
         return
     try:
         schema = schema_with(registered.records)
     except CedarError as error:
-        yield f"schema: the arguments of {', '.join(name for name, _ in registered.records)} make no schema: {error}"
+        names = ", ".join(name for name, _ in registered.records)
+        yield Problem("schema", f"the arguments of {names} make no schema: {error}")
         return
     found = validate([rule.text for rule in rules], schema)
     for position, sentence in found:
-        yield f"{rules[position].where}: {sentence}"
+        rule = rules[position]
+        if rule.actions != frozenset({"use"}) or not sentence.startswith(
+            _NO_ACTION
+        ):  # `objections` has said what to write
+            yield Problem(rule.where, sentence)
     complained = {position for position, _ in found}
     for position, rule in enumerate(rules):
         if position not in complained:
-            yield from (f"{rule.where}: {sentence}" for sentence in _argument_faults(rule, registered))
+            yield from (Problem(rule.where, sentence) for sentence in _argument_faults(rule, registered))
 
 
 def _argument_faults(rule: Rule, registered: Mentions) -> Iterator[str]:
@@ -167,26 +139,42 @@ def _argument_faults(rule: Rule, registered: Mentions) -> Iterator[str]:
             yield f"context.args.{name}.{field}: this skill declares no policy-visible parameter of that name"
 
 
-def _remarks(rules: Sequence[Rule], registered: Mentions) -> Iterator[str]:
-    """Arguments of skills that are not registered: no mistake, since policies come before skills, unless misspelt."""
-    known = {name for name, _ in registered.records}
-    for rule in rules:
-        for name in sorted({name for name, _ in rule.reads.fields} - known):
-            yield f"{rule.where}: context.args.{name} is of no registered skill"
+def _files(folder: Path) -> Iterator[Path]:
+    """Every policy file below a folder; a folder that cannot be read is an error, since it may hold what forbids."""
+
+    def stop(error: OSError) -> None:
+        raise error
+
+    for parent, _, names in os.walk(folder, onerror=stop):
+        yield from (Path(parent, name) for name in names if name.endswith(".cedar"))
 
 
-def _read_folder(folder: Path) -> Iterator[PolicySource]:
+def _read_folder(folder: Path) -> tuple[PolicySource, ...]:
     if not folder.is_dir():
         raise PolicyProblems([f"{folder}: there is no such folder of policies"])
-    root = folder.resolve()
-    for path in sorted(folder.rglob("*.cedar")):
-        name = path.relative_to(folder).as_posix()
-        if not path.resolve().is_relative_to(root):
-            raise PolicyProblems([f"{name}:1: the file is a link that leads out of the folder"])
-        try:
-            yield PolicySource(name, path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise PolicyProblems([f"{name}:1: the file cannot be read: {error}"]) from error
+    try:
+        paths = sorted(_files(folder))
+    except OSError as error:
+        raise PolicyProblems([f"{error.filename}: this folder of policies cannot be read: {error.strerror}"]) from None
+    found = [_read_file(path, folder) for path in paths]
+    if problems := [one for one in found if isinstance(one, Problem)]:
+        raise PolicyProblems([str(problem) for problem in problems])
+    return tuple(one for one in found if isinstance(one, PolicySource))
+
+
+def _read_file(path: Path, folder: Path) -> PolicySource | Problem:
+    name = path.relative_to(folder).as_posix()
+    if not path.resolve().is_relative_to(folder.resolve()):
+        return Problem(f"{name}:1", "the file is a link that leads out of the folder")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        return Problem(f"{name}:1", f"the file cannot be read: {error.strerror}")
+    try:
+        return PolicySource(name, data.decode())
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        return Problem(f"{name}:{line}", "the file cannot be read: this is not UTF-8; save the file as UTF-8 text")
 
 
 def _version(sources: Sequence[PolicySource]) -> str:

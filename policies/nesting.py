@@ -31,6 +31,9 @@ _HEAD = re.compile(
 )
 
 
+_WORD = re.compile(r"""//[^\n]*+|(?P<word>"(?:[^"\\]|\\.)*+"|\w++|::|&&|\|\||[=!<>]=|[^\s])""", re.DOTALL)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
     """One policy as written, from its first annotation to its semicolon, and the line (from 1) where it begins."""
@@ -41,8 +44,9 @@ class Statement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Misshapen:
-    """Text that must not be parsed, and why."""
+    """A statement that must not be parsed, by its place among all (from 0), and why."""
 
+    number: int
     line: int
     sentence: str
 
@@ -56,7 +60,7 @@ def statements(text: str) -> tuple[tuple[Statement, ...], tuple[Misshapen, ...]]
         end, fault = _measure(text, begin)
         found.append(Statement(line=line, text=text[begin:end]))
         if fault:
-            wrong.append(Misshapen(line=line, sentence=fault))
+            wrong.append(Misshapen(number=len(found) - 1, line=line, sentence=fault))
         line += text.count("\n", begin, end)
         begin, line = _skip(text, end, line)
     return tuple(found), tuple(wrong)
@@ -77,6 +81,11 @@ def clauses(text: str) -> str:
             if in_head and depth == 0:
                 return text[token.end() :]
     raise ValueError("this is not a policy")
+
+
+def words(text: str) -> tuple[tuple[int, str], ...]:
+    """Where each word, string and sign of a policy begins, and itself; comments left out."""
+    return tuple((token.start(), token["word"]) for token in _WORD.finditer(text) if token["word"])
 
 
 def _skip(text: str, position: int, line: int) -> tuple[int, int]:

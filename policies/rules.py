@@ -21,6 +21,10 @@ USE = frozenset({"list", "invoke", "message"})
 REMEDIES = frozenset({"approval", "step_up", "consent"})
 ANNOTATIONS = frozenset({"id", "remedy", "obligation", "says"})
 
+USE_IS_A_GROUP = (
+    '`use` is a group of actions (list, invoke, message), never one itself: write `action in Action::"use"`'
+)
+
 _OBLIGATION = re.compile(r"redact:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*|limit:[1-9]\d{0,8}/(second|minute|hour|day)")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,99}")
 
@@ -99,6 +103,9 @@ def objections(tree: JsonObject) -> Iterator[str]:
         yield "templates (?principal, ?resource) are not supported: name the entity, or a group"
         return
     yield from _annotation_faults(_notes(tree), permits=tree["effect"] == "permit")
+    action = cast(JsonObject, tree["action"])
+    if action["op"] == "==" and _actions(action) == frozenset({"use"}):
+        yield USE_IS_A_GROUP
     resource = _scope(tree["resource"])
     if resource.anchor and resource.anchor.type == "Group":
         yield f'nothing is known of a resource being in Group::"{resource.anchor.id}": groups are of those who ask'
@@ -127,6 +134,8 @@ def _annotation_faults(notes: Mapping[str, str], *, permits: bool) -> Iterator[s
 
 def _blind_spots(op: str, body: JsonValue) -> Iterator[str]:
     """Conditions that would be silently false, because a decision is given the entities of its call and no others."""
+    if op in ("==", "!=") and _compares_use(op, body):
+        yield USE_IS_A_GROUP
     if op not in (".", "has", "in", "hasTag", "getTag", "is"):
         return
     left = cast(JsonObject, body)["left"]
@@ -139,6 +148,14 @@ def _blind_spots(op: str, body: JsonValue) -> Iterator[str]:
     groups = [uid for uid in _literals(within) if uid.type == "Group"] if op in ("in", "is") else []
     if groups and not _asks(left):
         yield f'only of principal, context.person and context.approvedBy is it known who is in Group::"{groups[0].id}"'
+
+
+def _compares_use(op: str, body: JsonValue) -> bool:
+    """Whether the action of a call, which is one of a group, is compared with the group."""
+    operands = list(_children(op, body))
+    return any(_variable(operand) == "action" for operand in operands) and any(
+        _literal(operand) == Uid("Action", "use") for operand in operands
+    )
 
 
 def _asks(node: JsonValue) -> bool:

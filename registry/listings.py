@@ -1,4 +1,7 @@
-"""What readers are told of the book: rows of a list and whole revisions, as the proto3 JSON of `registry.proto`."""
+"""What readers are told of the book: rows of a list and whole revisions, as the proto3 JSON of `registry.proto`.
+
+Where agents are bound, and who published what, is for those who keep the catalog.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -31,25 +34,46 @@ def other_rows(revisions: Iterable[Revision], bindings: Mapping[AgentName, Bindi
         yield _row(found.content(), revision=found.number, state=found.state, binding=binding)
 
 
+def without_targets(row: JsonObject) -> JsonObject:
+    """A row that does not say where its agent is bound."""
+    return {key: value for key, value in row.items() if key != "targets"}
+
+
 def write_revision(found: Revision, binding: Binding | None, history: Sequence[Revision]) -> str:
-    """One revision as a document for people: all of it, where it is bound, and what came before and after."""
+    """One revision as a document for keepers: all of it, where it is bound, and what came before and after."""
     document: JsonObject = {
-        "name": found.name.text,
-        "kind": found.name.kind.value,
-        "revision": found.number,
+        **_told_to_all(found),
         "state": found.state.value,
-        "pin": found.pin,
         "descriptors": found.descriptors,
-        "document": orjson.loads(found.document),
         "binding": None if binding is None else write_binding(binding),
         "history": [_past(each) for each in history],
     }
-    return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
+    return _for_people(document)
+
+
+def write_live(found: Revision) -> str:
+    """A revision that is in force, as a document for whoever may list it."""
+    return _for_people(_told_to_all(found))
 
 
 def without_defaults(document: JsonObject) -> JsonObject:
     """What proto3 JSON leaves out is left out: empty strings and lists, zero and false."""
     return {key: value for key, value in document.items() if value or value is None}
+
+
+def _told_to_all(found: Revision) -> JsonObject:
+    return {
+        "name": found.name.text,
+        "kind": found.name.kind.value,
+        "revision": found.number,
+        "state": State.LIVE.value,
+        "pin": found.pin,
+        "document": orjson.loads(found.document),
+    }
+
+
+def _for_people(document: JsonObject) -> str:
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
 
 
 def _row(content: Content, *, revision: int, state: State, binding: Binding | None) -> JsonObject:

@@ -26,8 +26,8 @@ from registry.model import (
     Refused,
 )
 from registry.protoc.descriptors import read_set
-from registry.publish import Outcome, Step, clashes, offered_by, plan, refuse_breaking
-from registry.readings import Readings, Visible
+from registry.publish import Outcome, Step, clashes, if_approved, offered_by, plan, refuse_breaking, with_objections
+from registry.readings import Reader, Readings
 from registry.received import (
     built_manifest,
     read_corrected,
@@ -53,17 +53,24 @@ ACTIONS: Mapping[str, Action] = {
     "Show": Action.LIST,
     "Diff": Action.LIST,
 }
-"""What each operation is to policy: an action on the catalog."""
+"""What each operation is to policy: an action on the catalog; but see `action_of`."""
 
 WRITES = frozenset(name for name, action in ACTIONS.items() if action is not Action.LIST)
 """Operations that may change the catalog."""
 
+VETTED_ALONE = 20
+"""Waiting revisions up to which each is also vetted by itself, to say whose approval would be refused."""
+
 Vet: TypeAlias = Callable[[Catalog], Sequence[str]]
 
 
-def everything(_: str) -> bool:
-    """A `Visible` for callers who may list all there is."""
-    return True
+def action_of(operation: str, content: JsonObject) -> Action:
+    """What a request is to policy. To try a manifest is to `publish`; to read what waits, whoever pins must `list`."""
+    return Action.PUBLISH if operation == "Diff" and content.get("manifest") else ACTIONS[operation]
+
+
+KEEPER = Reader(visible=lambda _: True, keeps=True)
+"""Reads all there is."""
 
 
 def utc_now() -> datetime:
@@ -99,23 +106,21 @@ class Registrar:
             "Retire": self._retire,
             "Approve": self._approve,
         }
-        self._reads: Mapping[str, Callable[[JsonObject, Visible], JsonObject]] = {
+        self._reads: Mapping[str, Callable[[JsonObject, Reader], JsonObject]] = {
             "List": readings.list,
             "Search": readings.search,
             "Show": readings.show,
             "Diff": readings.diff,
         }
 
-    def perform(
-        self, operation: str, content: JsonObject, by: Principal, *, visible: Visible = everything
-    ) -> JsonObject:
-        """Carry out one operation. Readers are only told of names that are `visible`.
+    def perform(self, operation: str, content: JsonObject, by: Principal, *, reader: Reader = KEEPER) -> JsonObject:
+        """Carry out one operation. What changes nothing is answered as far as the `reader` may know of it.
 
         Raises:
-            BadRequest, Refused, Unknown, FarSideError: it cannot be; nothing was changed.
+            BadRequest, Denied, Refused, Unknown, FarSideError: it cannot be; nothing was changed.
         """
         if operation in self._reads:
-            return self._reads[operation](content, visible)
+            return self._reads[operation](content, reader)
         if operation in self._writes:
             return self._writes[operation](content, str(by))
         raise BadRequest(f"There is no operation {operation[:100]!r}; there are {', '.join(ACTIONS)}.")
@@ -159,6 +164,7 @@ class Registrar:
             for step in steps:
                 _write(ledger, step, book.get(step.name, NOTHING), stamp)
             steps = (*steps, *_bound(ledger, [agent.name for agent in manifest.agents], binding, stamp))
+            steps = self._foreseen(steps, offered, writing)
             self._refuse_unfit(writing, [step.offered for step in steps if step.offered])
             return _changes(steps, ledger)
 
@@ -223,6 +229,23 @@ class Registrar:
             raise Refused("\n".join(found))
         if problems := self._vet(following):
             raise Refused("The policies in force do not fit this change:\n  " + "\n  ".join(problems))
+
+    def _foreseen(self, steps: tuple[Step, ...], offered: Sequence[Offered], writing: Writing) -> tuple[Step, ...]:
+        """Steps with what approving those that wait would be refused for: better known to who publishes."""
+        waiting = [step for step in steps if step.outcome is Outcome.WAITING]
+        if not waiting:
+            return steps
+        following = writing.following()
+        problems = self._vet(if_approved(following, waiting, offered))
+        if not problems:
+            return steps
+        each = waiting if 1 < len(waiting) <= VETTED_ALONE else []
+        own = {step.name: self._vet(if_approved(following, [step], offered)) for step in each}
+        if not any(own.values()):
+            own = {step.name: problems for step in waiting}
+        return tuple(
+            with_objections(step, own[step.name]) if step.outcome is Outcome.WAITING else step for step in steps
+        )
 
     def _stamp(self, content: JsonObject, by: str) -> Stamp:
         return Stamp(by=by, at=self._clock(), reason=read_text(content, "reason"))

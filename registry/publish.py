@@ -6,11 +6,11 @@ takes what is offered and what the book says, returns steps; `registry.operation
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import cast
 
-from registry.catalog import Catalog
+from registry.catalog import AgentEntry, Catalog, SkillEntry
 from registry.compare import Difference, compare_agents, compare_skills
 from registry.ledger import NOTHING, Present
 from registry.manifest import Manifest
@@ -171,6 +171,31 @@ def refuse_breaking(steps: Iterable[Step], *, forced: bool) -> None:
             "This would break callers:\n  " + "\n  ".join(broken) + "\nPublish it with --force and --reason, or keep"
             " what they use and add the new beside it."
         )
+
+
+def if_approved(catalog: Catalog, steps: Iterable[Step], offered: Iterable[Offered]) -> Catalog:
+    """The catalog as it would be if what waits of these steps were live."""
+    waiting = {step.name: step for step in steps if step.outcome is Outcome.WAITING}
+    agents, skills = dict(catalog.agents), dict(catalog.skills)
+    for one in offered:
+        if (step := waiting.get(one.name)) is None:
+            continue
+        if isinstance(one.content, Agent):
+            before = agents.get(one.agent)
+            own = replace(one.content, skills=before.agent.skills if before else ())
+            binding = before.binding if before else None
+            agents[one.agent] = AgentEntry(agent=own, revision=step.number, pin=one.pin, binding=binding)
+        else:
+            skills[one.content.id] = SkillEntry(
+                skill=one.content, revision=step.number, pin=one.pin, descriptors=one.descriptors, binding=None
+            )
+    return Catalog(version=catalog.version, agents=agents.values(), skills=skills.values())
+
+
+def with_objections(step: Step, problems: Sequence[str]) -> Step:
+    """A step that waits, and why it cannot be approved as things are."""
+    found = tuple(Difference(f"cannot be approved while policy stands against it: {one}", False) for one in problems)
+    return replace(step, differences=(*step.differences, *found))
 
 
 def clashes(catalog: Catalog, waiting: Iterable[Offered]) -> tuple[str, ...]:

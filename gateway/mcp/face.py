@@ -19,10 +19,10 @@ from mcp.shared.exceptions import MCPError
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
+from gateway.bodies import JSON_KEY
 from gateway.challenge import challenge
 from gateway.config import Limits, McpRules
 from gateway.corridor import Corridor
-from gateway.guard import JSON_KEY
 from gateway.live import Live
 from gateway.mcp.express import VERSION, Express, ExpressLane, read_express, server_span
 from gateway.mcp.sessions import Sessions

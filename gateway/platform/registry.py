@@ -2,22 +2,21 @@
 
 A request becomes a call on the catalog whose content is the request as proto3 JSON, and whose action is the
 operation's; the corridor decides it, and the result's JSON becomes the response. Nothing here knows what an operation
-does, and nothing has a way around the corridor.
+does, and nothing has a way around the corridor. Whoever calls is known, and has a place, before the request is read.
 """
 
-import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from types import MappingProxyType
-from typing import Any, NoReturn, TypeAlias, cast
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import ExitStack
+from typing import Any, TypeAlias, cast
 
-import grpc
-import grpc.aio
 from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, MethodDescriptor
 from google.protobuf.json_format import MessageToDict, ParseDict
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from interchange.v1 import registry_pb2
 
+from gateway.limits import PrincipalLimits
+from gateway.platform.rpc import Behaviour, Context, GenericHandler, only_message, service, when_done
 from policies.identity.tokens import Verified
 from registry.model import (
     CATALOG,
@@ -25,51 +24,33 @@ from registry.model import (
     Call,
     Deadline,
     Emit,
-    InterchangeError,
     JsonObject,
+    Principal,
     Result,
     Unauthenticated,
     alone,
     new_call_id,
     nowhere,
 )
-from registry.operations import ACTIONS
-
-log = logging.getLogger(__name__)
+from registry.operations import action_of
 
 Verify: TypeAlias = Callable[[str], Awaitable[Verified]]
 Handle: TypeAlias = Callable[[Call, Emit], Awaitable[Result]]
-Context: TypeAlias = grpc.aio.ServicerContext[Message, Message]
-GenericHandler: TypeAlias = "grpc.GenericRpcHandler[Message, Message]"
 
 SERVICE = registry_pb2.DESCRIPTOR.services_by_name["Registry"]
-SECONDS = 60.0
-LONGEST = 600.0
-SENTENCE = 1_500
-"""Characters of an error: gRPC sends it in a header, percent-encoded, and clients accept 8 kB of headers."""
 
-CODE = "ix-error"
-"""The trailer that says which of our errors it was."""
+MESSAGE = 16 << 20
+"""Bytes of one message, either way: a manifest of 5,000 skills fits."""
 
-STATUSES: Mapping[str, grpc.StatusCode] = MappingProxyType(
-    {
-        "bad_request": grpc.StatusCode.INVALID_ARGUMENT,
-        "invalid_arguments": grpc.StatusCode.INVALID_ARGUMENT,
-        "too_large": grpc.StatusCode.RESOURCE_EXHAUSTED,
-        "unauthenticated": grpc.StatusCode.UNAUTHENTICATED,
-        "unknown": grpc.StatusCode.NOT_FOUND,
-        "denied": grpc.StatusCode.PERMISSION_DENIED,
-        "needs_approval": grpc.StatusCode.PERMISSION_DENIED,
-        "needs_scope": grpc.StatusCode.PERMISSION_DENIED,
-        "refused": grpc.StatusCode.FAILED_PRECONDITION,
-        "overloaded": grpc.StatusCode.UNAVAILABLE,
-        "audit_unavailable": grpc.StatusCode.UNAVAILABLE,
-        "unavailable": grpc.StatusCode.UNAVAILABLE,  # the issuer's keys
-        "deadline_passed": grpc.StatusCode.DEADLINE_EXCEEDED,
-        "far_side": grpc.StatusCode.FAILED_PRECONDITION,
-    }
-)
-"""Our errors as gRPC's; any other is INTERNAL, without its text."""
+LARGE = frozenset({"Publish", "Import", "Diff"})
+"""The operations that carry a manifest or a descriptor set; the others carry names."""
+
+SMALL_MESSAGE = 64 << 10
+
+AT_A_TIME = 8
+LARGE_AT_A_TIME = 2
+"""RPCs that one principal may have in hand here; the corridor counts its calls besides. A large one takes up to 90 MB
+while its message is translated, and that is before anybody decides whether it is allowed."""
 
 
 class RegistryFace:
@@ -78,50 +59,66 @@ class RegistryFace:
     def __init__(self, *, handle: Handle, verify: Verify) -> None:
         self._handle = handle
         self._verify = verify
+        self._places = PrincipalLimits(calls=AT_A_TIME)
+        self._large_places = PrincipalLimits(calls=LARGE_AT_A_TIME)
 
-    def handlers(self) -> GenericHandler:
+    def handler(self) -> GenericHandler:
         """The service, ready to be added to a server."""
-        untyped = cast("Any", grpc)  # its stubs know only blocking handlers
-        methods = {
-            method.name: untyped.unary_unary_rpc_method_handler(
-                self._answering(method),
-                request_deserializer=_class(method.input_type).FromString,
-                response_serializer=_class(method.output_type).SerializeToString,
-            )
-            for method in SERVICE.methods
-        }
-        return untyped.method_handlers_generic_handler(SERVICE.full_name, methods)
+        return service(SERVICE.full_name, {method.name: self._answering(method) for method in SERVICE.methods})
 
-    def _answering(self, method: MethodDescriptor) -> Callable[[Message, Context], Awaitable[Message]]:
+    def _answering(self, method: MethodDescriptor) -> Behaviour:
         """The behaviour of one method."""
         response = _class(method.output_type)
+        places = self._large_places if method.name in LARGE else self._places
 
-        async def answer(asked: Message, context: Context) -> Message:
-            try:
-                result = await self._handle(await self._call(method.name, asked, context), nowhere)
-                return ParseDict(cast("dict[str, Any]", result.structured), response())
-            except InterchangeError as error:
-                await _abort(context, error)
-            except Exception:
-                log.exception("a registry call failed", extra={"operation": method.name})
-                await _abort(context, InterchangeError("The gateway failed; its log says why."))
+        async def answer(context: Context, deadline: Deadline) -> Message:
+            verified = await self._verify(_bearer(context))
+            _take_place(context, places, verified.principal)
+            content = await _content(context, method)
+            result = await self._handle(_call(method.name, content, verified, deadline), nowhere)
+            return ParseDict(cast("dict[str, Any]", result.structured), response())
 
         return answer
 
-    async def _call(self, operation: str, asked: Message, context: Context) -> Call:
-        verified = await self._verify(_bearer(context))
-        content = cast("JsonObject", MessageToDict(asked))
-        return Call(
-            id=new_call_id(),
-            chain=alone(verified.principal),
-            action=ACTIONS[operation],
-            target=CATALOG,
-            content={"operation": operation, **content},
-            deadline=_deadline(context),
-            scopes=verified.scopes,
-            groups=verified.groups,
-            door="platform",
-        )
+
+def _take_place(context: Context, places: PrincipalLimits, principal: Principal) -> None:
+    """Count an RPC until its answer has gone out, which a client that does not read it can put off.
+
+    Raises:
+        Overloaded: the principal has as many as it may.
+    """
+    place = ExitStack()
+    place.enter_context(places.call(principal))
+    when_done(context, place.close)
+
+
+def _call(operation: str, content: JsonObject, verified: Verified, deadline: Deadline) -> Call:
+    return Call(
+        id=new_call_id(),
+        chain=alone(verified.principal),
+        action=action_of(operation, content),
+        target=CATALOG,
+        content={"operation": operation, **content},
+        deadline=deadline,
+        scopes=verified.scopes,
+        groups=verified.groups,
+        door="platform",
+    )
+
+
+async def _content(context: Context, method: MethodDescriptor) -> JsonObject:
+    """The request as proto3 JSON.
+
+    Raises:
+        BadRequest: it is not one message of the method's type.
+        TooLarge, DeadlinePassed: it is too long, or too long in coming.
+    """
+    data = await only_message(context, most=MESSAGE if method.name in LARGE else SMALL_MESSAGE)
+    try:
+        asked = _class(method.input_type).FromString(data)
+    except DecodeError:
+        raise BadRequest(f"The request is not a {method.input_type.name}.") from None
+    return cast("JsonObject", MessageToDict(asked))
 
 
 def _bearer(context: Context) -> str:
@@ -141,23 +138,6 @@ def _bearer(context: Context) -> str:
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthenticated("Send one access token as metadata, authorization: Bearer ….")
     return token.strip()
-
-
-def _deadline(context: Context) -> Deadline:
-    remaining = cast("float | None", context.time_remaining())
-    return Deadline.after(SECONDS if remaining is None else min(remaining, LONGEST))
-
-
-async def _abort(context: Context, error: InterchangeError) -> NoReturn:
-    """End the RPC as the table says."""
-    status = STATUSES.get(error.code)
-    if status is None:
-        log.error("an error without a status: %s", error.message, extra={"code": error.code})
-        await context.abort(grpc.StatusCode.INTERNAL, "The gateway failed; its log says why.", ((CODE, "internal"),))
-    message = error.message
-    if len(message) > SENTENCE:
-        message = f"{message[:SENTENCE]}… ({len(message) - SENTENCE} more characters)"
-    await context.abort(status, message, ((CODE, error.code),))
 
 
 def _class(message: Descriptor) -> type[Message]:

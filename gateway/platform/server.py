@@ -1,25 +1,37 @@
-"""The gRPC port: the platform face and gRPC's own health service, on one server."""
+"""The gRPC port: the platform face and gRPC's own health service, on one server.
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, cast
+There is no limit on RPCs in all, which one client without a token could use up for everybody. What there is instead:
+a connection has few streams, RPCs wait for nobody who is not known (see `gateway.platform.rpc`), and each principal and
+each connection has its own places.
+"""
+
+from collections.abc import Callable
+from typing import Any, cast
 
 import grpc
 import grpc.aio
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from gateway.platform.registry import SERVICE, Handle, RegistryFace, Verify
+from gateway.platform.health import HealthFace
+from gateway.platform.registry import MESSAGE, SERVICE, Handle, RegistryFace, Verify
 from registry.model import Refused
 
-MESSAGE = 16 << 20
-"""Bytes of one message, either way: a manifest of 5,000 skills fits."""
-
-CONCURRENT = 256
-
-
-class Health(Protocol):
-    """The part used here of `grpc_health.v1.health.aio.HealthServicer`, which its stubs leave out."""
-
-    def set(self, service: str, status: object) -> Awaitable[None]: ...
+OPTIONS = (
+    ("grpc.max_receive_message_length", MESSAGE),
+    ("grpc.max_send_message_length", MESSAGE),
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_concurrent_streams", 64),
+    ("grpc.max_allowed_incoming_connections", 512),  # the HTTP door needs file descriptors too
+    # What a stream may send before its message is asked for: never more than the first window.
+    ("grpc.http2.lookahead_bytes", 64 << 10),
+    ("grpc.http2.bdp_probe", 0),
+    # Connections end: those that send nothing, those that answer no ping, and those that keep an answer waiting.
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.max_connection_idle_ms", 300_000),
+    ("grpc.max_connection_age_ms", 600_000),
+    ("grpc.max_connection_age_grace_ms", 65_000),  # a little more than an RPC may take
+)
 
 
 async def serve_platform(
@@ -30,17 +42,9 @@ async def serve_platform(
     Raises:
         Refused: the port is taken.
     """
-    server = cast("Callable[..., grpc.aio.Server]", grpc.aio.server)(
-        maximum_concurrent_rpcs=CONCURRENT,
-        options=[
-            ("grpc.max_receive_message_length", MESSAGE),
-            ("grpc.max_send_message_length", MESSAGE),
-            ("grpc.so_reuseport", 0),
-        ],
-    )
-    cast("Any", server).add_generic_rpc_handlers((RegistryFace(handle=handle, verify=verify).handlers(),))
-    servicer = cast("Health", cast("Any", health).aio.HealthServicer())
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    server = cast("Callable[..., grpc.aio.Server]", grpc.aio.server)(options=OPTIONS)
+    faces = (RegistryFace(handle=handle, verify=verify), HealthFace(("", SERVICE.full_name)))
+    cast("Any", server).add_generic_rpc_handlers(tuple(face.handler() for face in faces))
     try:
         port = (
             server.add_insecure_port(address) if credentials is None else server.add_secure_port(address, credentials)
@@ -50,6 +54,4 @@ async def serve_platform(
             f"Cannot listen on {address} for gRPC: it is taken or not this machine's. Choose another."
         ) from None
     await server.start()
-    for name in ("", SERVICE.full_name):
-        await servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
     return server, port

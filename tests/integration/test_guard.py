@@ -4,6 +4,9 @@ The application behind it stands for all faces: it says what reached it. Case nu
 """
 
 import asyncio
+import contextlib
+import subprocess
+import sys
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
@@ -11,15 +14,23 @@ from dataclasses import dataclass, field
 import orjson
 import pytest
 import pytest_asyncio
-from starlette.types import Receive, Scope, Send
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gateway.bodies import JSON_KEY, Bodies, BodyRules
 from gateway.connections import ConnectionLimits
-from gateway.guard import JSON_KEY, Guard, GuardRules
+from gateway.guard import Guard, GuardRules
+from gateway.principal import VERIFIED
+from policies.identity.tokens import Verified
+from registry.model import Principal, PrincipalKind
 from tests.support.attacks import AMBIGUOUS, BAD_BODIES, BAD_HOSTS, METHODS, PATHS, SINGLE, request
 from tests.support.raw_http import drip, json_body, say, serving, statuses
 
 LIMITS = ConnectionLimits(head_seconds=0.3, body_seconds=0.6, stall_seconds=0.3, connections=64)
 LARGE = 4_000_000
+
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @dataclass
@@ -39,7 +50,10 @@ class Behind:
         self.arrived.set()
         if scope["path"] == "/slow":
             await self.release.wait()
-        if scope["path"] == "/wait":
+        if scope["path"] == "/stream":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+        if scope["path"] in {"/wait", "/stream"}:
             assert (await receive())["type"] == "http.disconnect"
         else:
             await self._answer(send, size=LARGE if scope["path"] == "/large" else 1)
@@ -52,6 +66,25 @@ class Behind:
         await send({"type": "http.response.body", "body": b"k" * size})
 
 
+@dataclass
+class Door:
+    """Stands for the door that verifies tokens: everybody is let in, under the name that the request says, if any."""
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        name = dict(scope["headers"]).get(b"x-name", b"tester").decode()
+        if name == "nobody":
+            answer = JSONResponse({"error": "unauthorized"}, 401)
+            await answer(scope, receive, send)
+            return
+        if name != "stranger":
+            principal = Principal(kind=PrincipalKind.PERSON, issuer="https://issuer.example", subject=name, name=name)
+            nothing = frozenset[str]()
+            scope[VERIFIED] = Verified(principal=principal, scopes=nothing, groups=nothing, client_id="", expires_at=0)
+        await self.app(scope, receive, send)
+
+
 @pytest.fixture
 def behind() -> Behind:
     return Behind()
@@ -60,8 +93,8 @@ def behind() -> Behind:
 @pytest_asyncio.fixture
 async def port(behind: Behind) -> AsyncGenerator[int]:
     # `public_url` names no port: on loopback any will do, as behind a forwarded one
-    rules = GuardRules(public_url="http://127.0.0.1", origins=("https://ide.example",), body_seconds=0.3)
-    async with serving(Guard(behind, rules), LIMITS) as port:
+    rules = GuardRules(public_url="http://127.0.0.1", origins=("https://ide.example",), linger_seconds=0.3)
+    async with serving(Guard(Door(Bodies(behind, BodyRules(seconds=0.3))), rules), LIMITS) as port:
         yield port
 
 
@@ -230,7 +263,7 @@ async def test_attack_27_a_client_that_does_not_read_is_cut_off(port: int, behin
 async def patient_port(behind: Behind) -> AsyncGenerator[int]:
     """A server that has no deadlines worth waiting for, and few connections."""
     rules = GuardRules(public_url="http://127.0.0.1")
-    async with serving(Guard(behind, rules), ConnectionLimits(connections=64)) as port:
+    async with serving(Guard(Door(Bodies(behind, BodyRules())), rules), ConnectionLimits(connections=64)) as port:
         yield port
 
 
@@ -252,6 +285,86 @@ async def test_connections_in_use_stay_when_idle_ones_must_go(patient_port: int,
     assert not reader.at_eof()
     for _, other in [*idle, (reader, writer)]:
         other.close()
+
+
+SLOW_BODY = b"POST /x HTTP/1.1\r\nHost: localhost\r\nX-Name: %s\r\nContent-Length: 1000\r\n\r\n "
+
+
+@pytest.mark.parametrize("name", [b"stranger", b"nobody"])
+async def test_attack_27_slow_bodies_make_room_for_new_connections(patient_port: int, name: bytes) -> None:
+    slow = [await asyncio.open_connection("127.0.0.1", patient_port) for _ in range(64)]
+    for _, writer in slow:
+        writer.write(SLOW_BODY % name)
+    for _ in range(20):
+        assert statuses(await say(patient_port, request())) == [200]
+    assert statuses(await slow[0][0].read()) in ([], [401])  # the slowest went
+    for _, writer in slow:
+        writer.close()
+
+
+async def test_attack_27_clients_that_take_no_answer_make_room_for_new_connections(
+    patient_port: int, behind: Behind
+) -> None:
+    slow = [await asyncio.open_connection("127.0.0.1", patient_port, limit=1024) for _ in range(64)]
+    for _, writer in slow:
+        behind.arrived.clear()
+        writer.write(request("X-Name: stranger", path="/large", method="GET", body=None))
+        await asyncio.wait_for(behind.arrived.wait(), timeout=5)
+    for _ in range(5):
+        assert statuses(await say(patient_port, request())) == [200]
+    for _, writer in slow:
+        writer.close()
+
+
+async def test_event_streams_leave_a_quarter_of_the_places_to_others(patient_port: int) -> None:
+    async def stream(name: str) -> Connection:
+        reader, writer = await asyncio.open_connection("127.0.0.1", patient_port)
+        writer.write(request(f"X-Name: {name}", path="/stream"))
+        await asyncio.wait_for(reader.readuntil(b"begun"), timeout=5)
+        return reader, writer
+
+    modest = await stream("modest")
+    greedy = [await stream("greedy") for _ in range(63)]
+    for _ in range(5):
+        assert statuses(await say(patient_port, request())) == [200]
+    assert not modest[0].at_eof()
+    assert await asyncio.wait_for(ended(greedy[0]), timeout=5)
+    for _, writer in [modest, *greedy]:
+        writer.close()
+
+
+async def test_calls_under_way_are_never_ended_for_a_newcomer(patient_port: int, behind: Behind) -> None:
+    calls = [await asyncio.open_connection("127.0.0.1", patient_port) for _ in range(64)]
+    for _, writer in calls:
+        writer.write(request(path="/slow"))
+    while len(behind.scopes) < 64:
+        behind.arrived.clear()
+        await asyncio.wait_for(behind.arrived.wait(), timeout=5)
+    with contextlib.suppress(ConnectionError):
+        assert statuses(await say(patient_port, request())) == []
+    behind.release.set()
+    for reader, writer in calls:
+        assert b" 200 " in await asyncio.wait_for(reader.readline(), timeout=5)
+        writer.close()
+
+
+async def ended(connection: Connection) -> bool:
+    """Whether the server ends this connection, in whatever way."""
+    with contextlib.suppress(ConnectionError):
+        await connection[0].read()
+    return True
+
+
+def test_a_gateway_takes_as_many_open_files_as_it_may() -> None:
+    lowered = (
+        "import resource as r; h = min(r.getrlimit(r.RLIMIT_NOFILE)[1], 2048); r.setrlimit(r.RLIMIT_NOFILE, (512, h))"
+    )
+    started = (
+        "from gateway.connections import http_protocol; from gateway.config import Limits; http_protocol(Limits())"
+    )
+    shown = "print(r.getrlimit(r.RLIMIT_NOFILE) == (h, h))"
+    run = subprocess.run([sys.executable, "-c", f"{lowered}; {started}; {shown}"], capture_output=True, check=True)
+    assert run.stdout == b"True\n"
 
 
 async def test_a_head_without_end_is_refused_by_its_size(port: int) -> None:
@@ -276,7 +389,7 @@ async def test_heads_are_bounded(port: int, behind: Behind, headers: tuple[str, 
 
 # Case 28: bodies
 
-LIMIT = GuardRules(public_url="http://localhost").body_bytes
+LIMIT = BodyRules().most
 
 
 async def test_attack_28_a_body_may_be_as_large_as_the_limit_and_no_byte_larger(port: int, behind: Behind) -> None:
@@ -337,6 +450,103 @@ async def test_other_content_types_come_in_as_they_are(port: int, behind: Behind
     raw = b"POST /issuer/token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
     assert statuses(await say(port, raw + b"Content-Length: 3\r\n\r\na=b")) == [200]
     assert behind.bodies == [b"a=b"]
+
+
+# Whose body is read
+
+
+async def test_who_is_turned_away_at_the_door_has_nothing_read_or_parsed(port: int, behind: Behind) -> None:
+    assert statuses(await say(port, request("X-Name: nobody", body=b"[not JSON"))) == [401]
+    assert statuses(await say(port, request("X-Name: nobody", body=b"{" + b" " * LIMIT))) == [401]
+    assert behind.scopes == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [(("X-Name: nobody",), 401), (("X-Name: stranger",), 413), (("Ix-Call: 1",), 400), (("Origin: null",), 403)],
+    ids=str,
+)
+@pytest.mark.parametrize("connection", ["close", "keep-alive"])
+async def test_an_answer_that_comes_before_the_body_is_read_by_its_sender(
+    patient_port: int, headers: tuple[str, ...], status: int, connection: str
+) -> None:
+    raw = request(f"Connection: {connection}", *headers, body=b" " * LIMIT)
+    reader, writer = await asyncio.open_connection("127.0.0.1", patient_port)
+    for begin in range(0, len(raw), 65536):  # a reset would end this with an error
+        writer.write(raw[begin : begin + 65536])
+        await asyncio.wait_for(writer.drain(), timeout=5)
+    assert statuses(await asyncio.wait_for(reader.read(), timeout=5)) == [status]
+    writer.close()
+
+
+async def test_a_connection_goes_on_after_a_refusal_at_the_door(behind: Behind) -> None:
+    rules = GuardRules(public_url="http://127.0.0.1")
+    async with serving(Guard(Door(Bodies(behind, BodyRules())), rules), LIMITS, keep_alive=5) as port:
+        refused = request("X-Name: nobody", body=b" " * LIMIT)
+        answer = await say(port, refused + request("Connection: close", body=b'{"a":1}'))
+    assert statuses(answer) == [401, 200]
+    assert behind.bodies == [b'{"a":1}']
+
+
+async def test_who_asks_first_and_is_refused_at_the_door_is_told_to_close(patient_port: int) -> None:
+    started = time.monotonic()
+    raw = (
+        b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nX-Name: nobody\r\nExpect: 100-continue\r\nContent-Length: 99\r\n\r\n"
+    )
+    answer = await say(patient_port, raw)
+    assert statuses(answer) == [401]
+    assert b"connection: close" in answer
+    assert time.monotonic() - started < 2
+
+
+async def test_strangers_may_send_little(port: int, behind: Behind) -> None:
+    most = BodyRules().most_of_strangers
+    assert statuses(await say(port, request("X-Name: stranger", path="/x", body=b"{" + b" " * (most - 2) + b"}"))) == [
+        200
+    ]
+    answer = await say(port, request("X-Name: stranger", path="/x", body=b"{" + b" " * (most - 1) + b"}"))
+    assert statuses(answer) == [413]
+    assert json_body(answer)["error"] == {"code": "bad_request", "message": "The body is larger than 65536 bytes"}
+
+
+async def test_what_is_in_hand_is_bounded_for_each_and_for_all(behind: Behind) -> None:
+    guard = Guard(Door(Bodies(behind, BodyRules(most=1000, in_hand=4000))), GuardRules(public_url="http://127.0.0.1"))
+    large = b'{"a":"' + b"a" * 900 + b'"}'
+
+    async def status(name: str) -> int:
+        answer = await say(port, request(f"X-Name: {name}", body=large))
+        assert (b"retry-after: 1" in answer) is (statuses(answer) == [503])
+        return statuses(answer)[0]
+
+    async with serving(guard, ConnectionLimits()) as port:
+        held: list[Connection] = []
+        for name in ("one", "two", "three", "four"):
+            assert await status(name) == 200
+            held.append(await asyncio.open_connection("127.0.0.1", port))
+            behind.arrived.clear()
+            held[-1][1].write(request(f"X-Name: {name}", path="/slow", body=large))
+            await asyncio.wait_for(behind.arrived.wait(), timeout=5)
+            assert await status(name) == 503
+        assert await status("five") == 503
+        behind.release.set()
+        for reader, writer in held:
+            assert statuses(await asyncio.wait_for(reader.read(), timeout=5)) == [200]
+            writer.close()
+        assert await status("one") == 200
+
+
+async def test_a_body_that_is_over_what_is_left_is_answered_as_json_rpc(behind: Behind) -> None:
+    guard = Guard(Door(Bodies(behind, BodyRules(most=100, in_hand=0))), GuardRules(public_url="http://127.0.0.1"))
+    async with serving(guard, ConnectionLimits()) as port:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request(path="/slow", body=b'{"a":"' + b"a" * 90 + b'"}'))
+        await asyncio.wait_for(behind.arrived.wait(), timeout=5)
+        answer = await say(port, request(body=b'{"a":1234}'))
+        writer.close()
+    assert json_body(answer)["error"] == {
+        "code": -32603,
+        "message": "You have too many large requests in hand: try again when some have ended",
+    }
 
 
 # What the guard must not break

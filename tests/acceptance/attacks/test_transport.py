@@ -8,6 +8,7 @@ import asyncio
 import resource
 import time
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -119,9 +120,12 @@ def test_attack_26_headers_that_say_something_else_than_the_body(
     assert response.json()["error"]["code"] in {-32020, -32600}
 
 
-async def test_attack_27_slow_heads_and_bodies_are_cut_off(port: int) -> None:
+async def test_attack_27_slow_heads_and_bodies_are_cut_off(port: int, token: str) -> None:
     started = time.monotonic()
-    body = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+    body = (
+        b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n"
+        b"Authorization: Bearer " + token.encode() + b"\r\n\r\n"
+    )
     head = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\n"
     answers = await asyncio.gather(
         drip(port, b"", b"", every=0.1),
@@ -146,9 +150,40 @@ async def test_attack_27_a_thousand_idle_connections_leave_the_others_in_health(
         writer.close()
 
 
+async def test_attack_28_large_bodies_without_a_token_are_not_held(gateway: Served, port: int) -> None:
+    before = resident(gateway)
+    most = before
+
+    async def send() -> bytes:
+        nonlocal most
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request(body=b" " * (4 * 1024 * 1024))[:-1])  # it never ends
+        answer = await reader.readuntil(b"\r\n\r\n")
+        most = max(most, resident(gateway))
+        writer.close()
+        return answer
+
+    assert [statuses(answer) for answer in await asyncio.gather(*(send() for _ in range(100)))] == [[401]] * 100
+    assert most - before < 100_000_000
+
+
+def resident(gateway: Served) -> int:
+    """Bytes of memory that the process has."""
+    pages = Path(f"/proc/{gateway.process.pid}/statm").read_text().split()[1]
+    return int(pages) * resource.getpagesize()
+
+
+@pytest.mark.parametrize("path", ["/issuer/token", "/healthz", "/nowhere"])
+async def test_attack_28_public_paths_take_small_bodies_only(port: int, path: str) -> None:
+    assert statuses(await say(port, closing(request(path=path, body=b" " * 65_537)))) == [413]
+
+
 @pytest.mark.parametrize(("body", "code", "words"), BAD_BODIES, ids=lambda value: repr(value)[:32])
-async def test_attack_28_and_29_bodies_with_no_or_two_meanings(port: int, body: bytes, code: int, words: str) -> None:
-    answer = await say(port, closing(request(body=body)))
+async def test_attack_28_and_29_bodies_with_no_or_two_meanings(
+    port: int, token: str, body: bytes, code: int, words: str
+) -> None:
+    assert statuses(await say(port, closing(request(body=body)))) == [401]
+    answer = await say(port, closing(request(f"Authorization: Bearer {token}", body=body)))
     assert statuses(answer) == [400]
     reply: Any = json_body(answer)
     assert reply["error"]["code"] == code

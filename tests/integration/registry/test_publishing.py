@@ -1,11 +1,14 @@
 """Publish, approve, retire, bind: what the catalog is afterwards."""
 
+from typing import cast
+
 import pytest
 
 from registry.catalog import Catalog
 from registry.manifest import write_manifest
-from registry.model import AgentName, BadRequest, Refused, SkillId, Unknown
+from registry.model import AgentName, BadRequest, JsonObject, Refused, SkillId, Unknown
 from registry.operations import Registrar
+from registry.readings import Reader
 from registry.store import Store
 from tests.support.desk import OLGA, ask, outcomes, publish
 from tests.support.pets import PETS, manifest_of, pets
@@ -238,6 +241,38 @@ def test_policies_that_do_not_fit_refuse_the_change(store: Store) -> None:
     assert store.catalog() is before
 
 
+def test_what_could_not_be_approved_is_said_when_it_is_published(store: Store) -> None:
+    problem = "demo.cedar:7: no such argument"
+
+    def vet(catalog: Catalog) -> tuple[str, ...]:
+        waits = catalog.skills[FIND].skill.description.startswith("Finds anything")
+        return (problem,) if waits else ()
+
+    registrar = Registrar(store, allowed_targets=(), vet=vet)
+    publish(registrar, pets())
+    reworded = pets(("Finds animals.", "Finds anything."), ("Feeds one.", "Feeds one of them."))
+    for answer in (publish(registrar, reworded), publish(registrar, reworded)):
+        assert outcomes(answer) == {"pets": "unchanged", "pets.find": "waiting", "pets.feed": "waiting"}
+        assert objections(answer) == {
+            "pets.find": [f"cannot be approved while policy stands against it: {problem}"],
+            "pets.feed": [],
+        }
+    with pytest.raises(Refused, match=r"demo\.cedar:7"):
+        ask(registrar, "Approve", {"name": "pets.find"})
+    assert store.catalog().skills[FIND].revision == 1
+    ask(registrar, "Approve", {"name": "pets.feed"})
+
+
+def objections(answer: JsonObject) -> dict[str, list[str]]:
+    """What stands against approving each name that waits."""
+    changes = cast("list[dict[str, list[str]]]", answer["changes"])
+    return {
+        str(change["name"]): [one for one in change["differences"] if one.startswith("cannot be approved")]
+        for change in changes
+        if str(change["outcome"]) == "waiting"
+    }
+
+
 def test_bindings_are_outside_revisions(registrar: Registrar, store: Store) -> None:
     publish(registrar, pets())
     assert store.catalog().skills[FIND].binding is None
@@ -277,7 +312,7 @@ def test_a_reader_is_told_only_of_what_they_may_list(registrar: Registrar) -> No
         return name in ("pets", "pets.feed")
 
     def perform(operation: str, **content: str | bool) -> object:
-        return registrar.perform(operation, content, OLGA, visible=visible)
+        return registrar.perform(operation, content, OLGA, reader=Reader(visible=visible, keeps=True))
 
     assert "pets.find" not in str(perform("List", all=True))
     assert "pets.feed" in str(perform("List"))

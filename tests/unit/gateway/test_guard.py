@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Message, Receive, Scope, Send
 
+from gateway.bodies import Bodies, BodyRules
 from gateway.guard import Guard, GuardRules
 from gateway.headers import HeadLimits, TurnedAway, read_headers
 from gateway.hosts import Doors, read_authority, read_origin
 from registry.model import BadRequest
 
-RULES = GuardRules(public_url="http://localhost:8420", body_bytes=1000, body_seconds=0.2)
+RULES = GuardRules(public_url="http://localhost:8420", linger_seconds=0.2)
+BODIES = BodyRules(most=1000, seconds=0.2)
 
 
 class Wire:
@@ -59,7 +61,7 @@ def scope(headers: Sequence[tuple[bytes, bytes]], **more: object) -> Scope:
 
 def passed(scope: Scope, *incoming: Message) -> Wire:
     wire = Wire(incoming)
-    asyncio.run(Guard(echo, RULES)(scope, wire.receive, wire.send))
+    asyncio.run(Guard(Bodies(echo, BODIES), RULES)(scope, wire.receive, wire.send))
     return wire
 
 
@@ -115,7 +117,7 @@ async def test_lifespan_passes_websockets_are_closed_and_other_scopes_ignored() 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         seen.append(scope["type"])
 
-    guard, wire = Guard(application, RULES), Wire([])
+    guard, wire = Guard(Bodies(application, BODIES), RULES), Wire([])
     for kind in ("lifespan", "websocket", "something-new"):
         await guard({"type": kind}, wire.receive, wire.send)
     assert seen == ["lifespan"]

@@ -1,0 +1,145 @@
+"""What every RPC of this port has in common: how its request is read, how its errors go out, and when it ends.
+
+Methods are registered as client-streaming ones, which is the same on the wire as unary but leaves it to us when the
+message is read: gRPC hands over the metadata first, and until `only_message` is called no more of a request arrives
+than a stream's first window (64 kB). So whoever may not call costs neither a message's memory nor a wait for it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NoReturn, TypeAlias, cast
+
+import grpc
+import grpc.aio
+from google.protobuf.message import Message
+
+from registry.model import BadRequest, Deadline, DeadlinePassed, InterchangeError, TooLarge
+
+log = logging.getLogger(__name__)
+
+Context: TypeAlias = grpc.aio.ServicerContext[bytes, Message]
+Behaviour: TypeAlias = Callable[[Context, Deadline], Awaitable[Message]]
+GenericHandler: TypeAlias = "grpc.GenericRpcHandler[bytes, Message]"
+
+SECONDS = 60.0
+"""The longest an RPC may take, whatever its client allows."""
+
+READING_SECONDS = 10.0
+"""For a request to arrive whole."""
+
+SENTENCE = 1_500
+"""Characters of an error: gRPC sends it in a header, percent-encoded, and clients accept 8 kB of headers."""
+
+CODE = "ix-error"
+"""The trailer that says which of our errors it was."""
+
+STATUSES: Mapping[str, grpc.StatusCode] = MappingProxyType(
+    {
+        "bad_request": grpc.StatusCode.INVALID_ARGUMENT,
+        "invalid_arguments": grpc.StatusCode.INVALID_ARGUMENT,
+        "too_large": grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "unauthenticated": grpc.StatusCode.UNAUTHENTICATED,
+        "unknown": grpc.StatusCode.NOT_FOUND,
+        "denied": grpc.StatusCode.PERMISSION_DENIED,
+        "needs_approval": grpc.StatusCode.PERMISSION_DENIED,
+        "needs_scope": grpc.StatusCode.PERMISSION_DENIED,
+        "refused": grpc.StatusCode.FAILED_PRECONDITION,
+        "overloaded": grpc.StatusCode.UNAVAILABLE,
+        "audit_unavailable": grpc.StatusCode.UNAVAILABLE,
+        "unavailable": grpc.StatusCode.UNAVAILABLE,  # the issuer's keys
+        "deadline_passed": grpc.StatusCode.DEADLINE_EXCEEDED,
+        "far_side": grpc.StatusCode.FAILED_PRECONDITION,
+    }
+)
+"""Our errors as gRPC's; any other is INTERNAL, without its text."""
+
+
+def service(name: str, behaviours: Mapping[str, Behaviour]) -> GenericHandler:
+    """A service by its methods' names, ready to be added to a server."""
+    untyped = cast("Any", grpc)  # its stubs know only blocking handlers
+    methods = {
+        method: untyped.stream_unary_rpc_method_handler(
+            _answering(f"{name}/{method}", behaviour), response_serializer=_serialised
+        )
+        for method, behaviour in behaviours.items()
+    }
+    return untyped.method_handlers_generic_handler(name, methods)
+
+
+async def only_message(context: Context, *, most: int, seconds: float = READING_SECONDS) -> bytes:
+    """Read the one message of a request.
+
+    Raises:
+        BadRequest: it has none, or several.
+        TooLarge: the message has more than `most` bytes.
+        DeadlinePassed: the request did not end in time.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            message = await _read(context)
+            if message is None:
+                raise BadRequest("The request carried no message: send exactly one.")
+            if len(message) > most:
+                raise TooLarge(f"The request has {len(message)} bytes; this method takes at most {most}.")
+            if await _read(context) is not None:
+                raise BadRequest("The request carried more than one message: send exactly one.")
+            return message
+    except TimeoutError:
+        raise DeadlinePassed(f"The request did not arrive whole within {seconds:g} s.") from None
+
+
+def when_done(context: Context, callback: Callable[[], None]) -> None:
+    """Have `callback` called once the RPC is over, however it ends: its answer sent, refused or abandoned."""
+
+    def done(_: object) -> None:
+        callback()
+
+    cast("Any", context).add_done_callback(done)
+
+
+async def _read(context: Context) -> bytes | None:
+    """The next message, or None at the end."""
+    found = await cast("Awaitable[object]", context.read())
+    return found if isinstance(found, bytes) else None
+
+
+def _answering(name: str, behaviour: Behaviour) -> Callable[[object, Context], Awaitable[Message]]:
+    """A method that ends in time, and with our errors as statuses."""
+
+    async def answer(_: object, context: Context) -> Message:
+        remaining = cast("float | None", context.time_remaining())
+        deadline = Deadline.after(SECONDS if remaining is None else min(remaining, SECONDS))
+        limit = asyncio.timeout(deadline.remaining())
+        try:
+            async with limit:
+                return await behaviour(context, deadline)
+        except InterchangeError as error:
+            # Without the frames that it went through: they hold the request until the garbage is looked at.
+            failure = error.with_traceback(None)
+        except Exception:
+            if limit.expired():
+                failure = DeadlinePassed("The call took longer than it may.")
+            else:
+                log.exception("an RPC failed", extra={"method": name})
+                failure = InterchangeError("The gateway failed; its log says why.")
+        await _abort(context, failure)
+
+    return answer
+
+
+async def _abort(context: Context, error: InterchangeError) -> NoReturn:
+    """End the RPC as the table says."""
+    status = STATUSES.get(error.code)
+    if status is None:
+        log.error("an error without a status: %s", error.message, extra={"code": error.code})
+        await context.abort(grpc.StatusCode.INTERNAL, "The gateway failed; its log says why.", ((CODE, "internal"),))
+    message = error.message
+    if len(message) > SENTENCE:
+        message = f"{message[:SENTENCE]}… ({len(message) - SENTENCE} more characters)"
+    await context.abort(status, message, ((CODE, error.code),))
+
+
+def _serialised(message: Message) -> bytes:
+    return message.SerializeToString()
