@@ -20,6 +20,7 @@ MAX_VALUES = 100_000
 
 _NAMED_BELOW = 64 * 1024  # a larger body is refused without saying where: finding the place is slow
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_SQUARE = bytes.maketrans(b"{}", b"[]")
 _BLANKS = b" \t\r\n"
 _DIGITS = bytes.maketrans(b"123456789", b"000000000")
 _LONG_DIGITS = b"0" * 19  # the shortest that may not fit into 64 bits
@@ -102,9 +103,9 @@ def _bare(body: bytes) -> bytes:
 
 def _is_deep(bare: bytes) -> bool:
     """Whether brackets nest deeper than `MAX_DEPTH`. Closed pairs are taken away level by level, innermost first."""
-    brackets = bare.translate(None, _NOT_BRACKETS)
+    brackets = bare.translate(_SQUARE, _NOT_BRACKETS)
     for _ in range(MAX_DEPTH):
-        fewer = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        fewer = brackets.replace(b"[]", b"")
         if len(fewer) == len(brackets):
             return len(brackets) > MAX_DEPTH  # what is left does not close
         brackets = fewer

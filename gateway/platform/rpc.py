@@ -124,7 +124,7 @@ def _answering(name: str, behaviour: Behaviour) -> Callable[[object, Context], A
             else:
                 log.exception("an RPC failed", extra={"method": name})
                 failure = InterchangeError("The gateway failed; its log says why.")
-        await _abort(context, failure)
+        return await _abort(context, failure)
 
     return answer
 
