@@ -6,7 +6,6 @@ it raises as `TurnedAway`; `gateway.guard`, which stands in front of the door, a
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
@@ -98,35 +97,38 @@ class Bodies:
             raise TurnedAway(408, message, unread=True) from None
 
 
+class _Account:
+    """What one sender has of the budget, in how many requests."""
+
+    __slots__ = ("held", "requests")
+
+    def __init__(self) -> None:
+        self.held = self.requests = 0
+
+
 class _Budget:
     """Counts the bytes of all bodies in hand, whoever sent them, and of each sender."""
 
+    __slots__ = ("accounts", "held", "most", "share")
+
     def __init__(self, most: int) -> None:
-        self._most = most
-        self._held = 0
-        self._held_by: Counter[Hashable] = Counter()
-
-    def take(self, size: int, who: Hashable) -> None:
-        if self._held + size > self._most:
-            raise TooBusy("The gateway has too many large requests in hand: try again in a second")
-        if self._held_by[who] + size > self._most // 4:
-            raise TooBusy("You have too many large requests in hand: try again when some have ended")
-        self._held += size
-        self._held_by[who] += size
-
-    def give_back(self, size: int, who: Hashable) -> None:
-        self._held -= size
-        self._held_by[who] -= size
-        if not self._held_by[who]:
-            del self._held_by[who]
+        self.most = most
+        self.share = most // 4
+        self.held = 0
+        self.accounts: dict[Hashable, _Account] = {}
 
 
 class _Holding:
     """What one request has of the budget."""
 
-    __slots__ = ("_budget", "_size", "who")
+    __slots__ = ("_account", "_budget", "_size", "who")
 
     def __init__(self, budget: _Budget, who: Hashable) -> None:
+        account = budget.accounts.get(who)
+        if account is None:
+            account = budget.accounts[who] = _Account()
+        account.requests += 1
+        self._account = account
         self._budget = budget
         self._size = 0
         self.who = who
@@ -137,12 +139,21 @@ class _Holding:
         Raises:
             TooBusy: there is not so much left.
         """
-        self._budget.take(size, self.who)
+        budget, account = self._budget, self._account
+        if budget.held + size > budget.most:
+            raise TooBusy("The gateway has too many large requests in hand: try again in a second")
+        if account.held + size > budget.share:
+            raise TooBusy("You have too many large requests in hand: try again when some have ended")
+        budget.held += size
+        account.held += size
         self._size += size
 
     def release(self) -> None:
-        if self._size:
-            self._budget.give_back(self._size, self.who)
+        self._budget.held -= self._size
+        self._account.held -= self._size
+        self._account.requests -= 1
+        if not self._account.requests:
+            del self._budget.accounts[self.who]
 
 
 def _is_json(content_type: bytes) -> bool:

@@ -109,7 +109,7 @@ def test_nobody_there_is_unavailable_soon() -> None:
     with pytest.raises(FarSideError, match="cannot be reached") as failed:
         reflect(target)
     assert failed.value.retryable
-    assert time.perf_counter() - started < 5
+    assert time.perf_counter() - started < 25
 
 
 def hanging(requests: Iterator[Any], context: Any) -> Iterable[Any]:
@@ -124,7 +124,7 @@ def test_a_hanging_server_costs_no_more_than_the_time_it_is_given() -> None:
         started = time.perf_counter()
         with pytest.raises(FarSideError, match="did not answer in time"):
             reflect(target, seconds=0.5)
-        assert time.perf_counter() - started < 3
+        assert time.perf_counter() - started < 15
 
 
 def endless(requests: Iterator[ServerReflectionRequest], _: Any) -> Iterable[ServerReflectionResponse]:

@@ -219,10 +219,10 @@ def test_a_collector_that_hangs_holds_nobody_up(sink: Sink) -> None:
     started = time.monotonic()
     for _ in range(20_000):
         tracer.start_span("a").end()
-    assert time.monotonic() - started < 5  # 20,000 spans into a queue of 8,192: dropped, not waited for
+    assert time.monotonic() - started < 25  # 20,000 spans into a queue of 8,192: dropped, not waited for
     started = time.monotonic()
     telemetry.close()
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 15
 
 
 def test_nothing_configured_is_nothing_recorded() -> None:

@@ -190,7 +190,7 @@ def test_a_schema_made_to_take_for_ever_is_refused_at_once(schema: Schema) -> No
     started = time.perf_counter()
     with pytest.raises(SchemaError):
         compile_schema(schema)
-    assert time.perf_counter() - started < 2
+    assert time.perf_counter() - started < 10
 
 
 def test_recursive_and_shared_definitions_are_fine() -> None:
@@ -245,7 +245,7 @@ def test_a_mass_of_faults_costs_no_more_than_one() -> None:
     started = time.perf_counter()
     assert list(faults(schema, {"x": ["no"] * 300_000})) == ["/x/0"]
     assert len(faults(schema, {"x": ["no"] * 1_000})) == 20
-    assert time.perf_counter() - started < 2
+    assert time.perf_counter() - started < 10
 
 
 def test_a_huge_key_is_cut_in_the_pointer() -> None:
@@ -257,7 +257,7 @@ def test_a_huge_key_is_cut_in_the_pointer() -> None:
 def test_patterns_that_hang_other_engines_do_not_hang_this_one(pattern: str) -> None:
     started = time.perf_counter()
     one({"pattern": pattern}, "a" * 100_000 + "!")
-    assert time.perf_counter() - started < 2
+    assert time.perf_counter() - started < 10
 
 
 def test_a_slow_pattern_meets_only_short_text() -> None:
