@@ -13,11 +13,8 @@ OWN_SCOPES: Final = "interchange"
 
 MCP_SCOPE: Final = "mcp-python-sdk"
 
-# Spans of the gateway's rooms; faces and far sides are named by the conventions of their protocols.
-IDENTIFY: Final = "identify"
-CORRIDOR: Final = "corridor"
+# The span of the policies' room; faces and far sides are named by the conventions of their protocols.
 DECIDE: Final = "decide"
-RECORD: Final = "record"
 
 CALL_ID: Final = "interchange.call.id"
 DOOR: Final = "interchange.door"

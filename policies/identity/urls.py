@@ -1,7 +1,6 @@
 """What identity needs to know about URLs: origins, loopback, what is under what, and well-known places."""
 
 import ipaddress
-from collections.abc import Iterable
 from urllib.parse import SplitResult, urlsplit
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -31,11 +30,6 @@ def is_loopback_host(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def loopback_origins(urls: Iterable[str]) -> frozenset[str]:
-    """The origins, among those of `urls`, that are on this machine."""
-    return frozenset(origin(url) for url in urls if is_loopback(url))
 
 
 def is_under(url: str, base: str) -> bool:

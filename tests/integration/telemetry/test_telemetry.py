@@ -55,7 +55,7 @@ def tracer_of(recording: Telemetry, scope: str = "interchange.gateway") -> Trace
 def test_a_span_arrives_with_what_may_leave(sink: Sink) -> None:
     telemetry = recording(sink, service_name="gw-test")
     tracer = tracer_of(telemetry)
-    with tracer.start_as_current_span(names.CORRIDOR, attributes={names.VERDICT: "allow"}) as outer:
+    with tracer.start_as_current_span(names.DECIDE, attributes={names.VERDICT: "allow"}) as outer:
         outer.set_attribute(names.CATALOG_VERSION, 7)
         outer.set_attribute(names.TARGET, "skill:candidates.search")
         with tracer.start_as_current_span("hiring.v1.Candidates/Search", kind=SpanKind.CLIENT):
@@ -63,7 +63,7 @@ def test_a_span_arrives_with_what_may_leave(sink: Sink) -> None:
     telemetry.close()
 
     inner, outer = sink.spans
-    assert (outer.name, inner.name) == ("corridor", "hiring.v1.Candidates/Search")
+    assert (outer.name, inner.name) == ("decide", "hiring.v1.Candidates/Search")
     assert attributes(outer) == {
         "interchange.verdict": "allow",
         "interchange.catalog.version": 7,
@@ -108,17 +108,17 @@ def test_attack_43_a_secret_never_arrives_however_it_got_into_a_span(
         span.record_exception(ValueError(CANARY), {"more": CANARY})
         span.set_status(Status(StatusCode.ERROR, CANARY))
         span.end()
-    with pytest.raises(ValueError, match=CANARY), tracer_of(telemetry).start_as_current_span(names.RECORD):
+    with pytest.raises(ValueError, match=CANARY), tracer_of(telemetry).start_as_current_span(names.DECIDE):
         raise ValueError(CANARY)
     telemetry.close()
 
     assert len(sink.spans) == 5
     assert not any(CANARY.encode() in body for body in sink.arrived)
     spans = {span.name: span for span in sink.spans}
-    assert sorted(span.name for span in sink.spans) == ["record", "redacted", "redacted", "redacted", "tools/call"]
+    assert sorted(span.name for span in sink.spans) == ["decide", "redacted", "redacted", "redacted", "tools/call"]
     assert attributes(spans["tools/call"]) == {"redaction.dropped": 12}
-    assert [event.attributes[0].value.string_value for event in spans["record"].events] == ["ValueError"]
-    assert spans["record"].status.code == 2
+    assert [event.attributes[0].value.string_value for event in spans["decide"].events] == ["ValueError"]
+    assert spans["decide"].status.code == 2
 
 
 class _Request:
