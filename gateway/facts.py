@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 
 from policies.facts import Facts, Standing
-from policies.identity.directory import Directory
+from policies.identity.directory import NOBODY, Directory
 from registry.catalog import Catalog, SkillEntry
 from registry.checks import InputChecks
 from registry.model import Bound, Call, Chain, Fault, JsonObject, PrincipalKind, TargetKind
@@ -51,12 +51,11 @@ class FactFinder:
         )
 
     def standings(self, call: Call) -> tuple[Standing, ...]:
-        """How the directory sees each link today; the groups a token names count for its bearer, the last link."""
-        *earlier, caller = call.chain
-        return (
-            *(self._directory.standing(principal) for principal in earlier),
-            self._directory.standing(caller, call.groups),
-        )
+        """How the directory sees each link today; the groups a token names count for its bearer."""
+        if call.chain.depth == 1:
+            return (self._directory.standing(call.chain.caller, call.groups),)
+        before = call.groups_before or (NOBODY,) * (call.chain.depth - 1)
+        return tuple(map(self._directory.standing, call.chain, (*before, call.groups)))
 
     def _faults(self, skill: SkillEntry | None, arguments: JsonObject) -> tuple[Fault, ...]:
         return self._checks.faults(skill, arguments) if skill else ()

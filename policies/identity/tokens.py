@@ -20,7 +20,7 @@ from joserfc.util import urlsafe_b64decode
 from policies.identity.cache import Recent
 from policies.identity.directory import NOBODY, Directory, qualified
 from policies.identity.keysets import ALGORITHMS, EDDSA, KeySource, PublicKey
-from registry.model import JsonObject, JsonValue, Principal, Unauthenticated
+from registry.model import Chain, JsonObject, JsonValue, Principal, Unauthenticated
 
 SIZE_LIMIT = 16 * 1024
 REMEMBERED_SECONDS = 60.0
@@ -33,13 +33,24 @@ _SIGNATURES = JWSRegistry(algorithms=sorted(ALGORITHMS - {"EdDSA"}))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """What a token proved. `expires_at` is in seconds since the epoch; `groups` are those that it claims."""
+    """What a token proved. `expires_at` is in seconds since the epoch; `groups` are those that it claims.
+
+    `behind` are those for whom an agent acts, as the turn it holds proved, the person first; `groups_behind` are what
+    their own tokens claimed, one for each.
+    """
 
     principal: Principal
     scopes: frozenset[str]
     groups: frozenset[str]
     client_id: str
     expires_at: float
+    behind: tuple[Principal, ...] = ()
+    groups_behind: tuple[frozenset[str], ...] = ()
+
+    @property
+    def chain(self) -> Chain:
+        """Everybody for whom a call with this token is made, and its bearer."""
+        return Chain((*self.behind, self.principal))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

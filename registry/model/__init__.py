@@ -3,7 +3,7 @@
 Import names from here (`from registry.model import Call, Skill`), not from the modules.
 """
 
-from registry.model.agent import Agent, TurnRules, Visibility, WhenBusy
+from registry.model.agent import Agent, Extension, TurnRules, Visibility, WhenBusy
 from registry.model.binding import Binding, BindingKind, Tls
 from registry.model.call import (
     CATALOG,
@@ -12,6 +12,7 @@ from registry.model.call import (
     Call,
     ClientOffer,
     Deadline,
+    Emission,
     Emit,
     InputRequest,
     Progress,
@@ -38,7 +39,19 @@ from registry.model.errors import (
     Unauthenticated,
     Unknown,
 )
-from registry.model.ids import AgentName, CallId, Digest, Domain, Pin, SkillId, ToolName, new_call_id
+from registry.model.ids import (
+    AgentName,
+    CallId,
+    ConversationId,
+    Digest,
+    Domain,
+    Pin,
+    SkillId,
+    ToolName,
+    TurnId,
+    new_call_id,
+    new_turn_id,
+)
 from registry.model.json import JsonObject, JsonValue
 from registry.model.message import Part
 from registry.model.principal import Chain, Principal, PrincipalKind, alone
@@ -52,6 +65,7 @@ from registry.model.skill import (
     Skill,
     Streaming,
 )
+from registry.model.turn import Artifact, Delta, Said, Turn
 
 __all__ = [
     "CATALOG",
@@ -60,6 +74,7 @@ __all__ = [
     "Agent",
     "AgentName",
     "Approval",
+    "Artifact",
     "AuditUnavailable",
     "BadRequest",
     "Binding",
@@ -70,12 +85,16 @@ __all__ = [
     "Chain",
     "Classification",
     "ClientOffer",
+    "ConversationId",
     "Deadline",
     "DeadlinePassed",
+    "Delta",
     "Denied",
     "Digest",
     "Domain",
+    "Emission",
     "Emit",
+    "Extension",
     "FarSideError",
     "FarSideFault",
     "Fault",
@@ -97,6 +116,7 @@ __all__ = [
     "Progress",
     "Refused",
     "Result",
+    "Said",
     "Skill",
     "SkillId",
     "Streaming",
@@ -105,6 +125,8 @@ __all__ = [
     "Tls",
     "TooLarge",
     "ToolName",
+    "Turn",
+    "TurnId",
     "TurnRules",
     "Unauthenticated",
     "Unknown",
@@ -112,5 +134,6 @@ __all__ = [
     "WhenBusy",
     "alone",
     "new_call_id",
+    "new_turn_id",
     "nowhere",
 ]

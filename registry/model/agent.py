@@ -30,8 +30,18 @@ class TurnRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Extension:
+    """An extension of A2A that an agent understands, or insists on (A2A 1.0, section 4.6). `uri` identifies it."""
+
+    uri: str
+    description: str = ""
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Agent:
-    """One agent. `converse` is the method of signature `Turn -> stream TurnEvent`, empty if it has none."""
+    """One agent. `converse` is its method of signature `Turn -> stream TurnEvent`, `/package.Service/Method`; empty if it
+    has none."""
 
     name: AgentName
     title: str
@@ -49,3 +59,9 @@ class Agent:
     visibility: Visibility = Visibility.AUTHENTICATED
     turns: TurnRules = TurnRules()
     converse: str = ""
+    extensions: tuple[Extension, ...] = ()
+
+    @property
+    def converses(self) -> bool:
+        """Whether it answers messages, beside what its skills do."""
+        return bool(self.converse)

@@ -9,10 +9,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from registry.model.ids import CallId
+from registry.model.ids import CallId, ConversationId, TurnId
 from registry.model.json import JsonObject, JsonValue
 from registry.model.message import Part
 from registry.model.principal import Chain
+from registry.model.turn import Artifact, Delta, Said
 
 
 class Action(StrEnum):
@@ -88,9 +89,11 @@ NOTHING_OFFERED = ClientOffer()
 class Call:
     """One request in our own words, whichever face it came through.
 
-    `content` is what the action needs: the arguments of a skill, the fields of a registry request. `scopes` are those
-    of the token that came with the call and `groups` what its issuer says the caller is in, beside the directory.
-    `door` names the face, for the audit.
+    `content` is what the action needs: the arguments of a skill, the fields of a registry request, of a message its
+    `conversation` and, where the face has only arguments, its `message` and `data`. `parts` are a message that came as
+    one, `extensions` the protocol extensions activated with it. `scopes` are those of the token that came with the call
+    and `groups` what its issuer says the caller is in, beside the directory; `groups_before` says the same of each link
+    before the caller. `door` names the face, for the audit.
     """
 
     id: CallId
@@ -101,6 +104,9 @@ class Call:
     deadline: Deadline
     scopes: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
+    groups_before: tuple[frozenset[str], ...] = ()
+    parts: tuple[Part, ...] = ()
+    extensions: tuple[str, ...] = ()
     door: str = ""
     offer: ClientOffer = NOTHING_OFFERED
 
@@ -122,7 +128,8 @@ class Result:
     """The end of a call.
 
     `structured` fits the skill's output schema and `text` is the same as JSON, written once; a far side that speaks
-    for itself sets `parts`. `is_error` marks an error the caller, a model, can read and mend.
+    for itself sets `parts`. `is_error` marks an error the caller, a model, can read and mend. The answer of an agent is
+    `parts`, all it said in order, and `artifacts`, each whole; it belongs to a `turn` of a `conversation`.
     """
 
     structured: JsonValue = None
@@ -131,6 +138,10 @@ class Result:
     is_error: bool = False
     input_requests: tuple[InputRequest, ...] = ()
     request_state: bytes = b""
+    artifacts: tuple[Artifact, ...] = ()
+    metadata: JsonObject = field(default_factory=dict[str, JsonValue])
+    turn: TurnId = TurnId("")
+    conversation: ConversationId = ConversationId("")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,8 +153,11 @@ class Progress:
     text: str = ""
 
 
-Emit = Callable[[Progress], Awaitable[None]]
+Emission = Progress | Delta | Artifact | Said
+"""What may come before the end: how far a skill is, or what an agent says while it answers."""
+
+Emit = Callable[[Emission], Awaitable[None]]
 
 
-async def nowhere(_: Progress) -> None:
+async def nowhere(_: Emission) -> None:
     """An `Emit` for callers that do not listen."""

@@ -29,6 +29,11 @@ Digest = NewType("Digest", str)
 
 CallId = NewType("CallId", str)
 
+TurnId = NewType("TurnId", str)
+
+ConversationId = NewType("ConversationId", str)
+"""Ours, never a client's: a foreign context id is looked up as (principal, agent, context id)."""
+
 
 # Ids must differ, not be secret: one reading of the system's randomness is enough, and spares every call one.
 _source = random.Random(os.urandom(32))  # noqa: S311
@@ -38,6 +43,11 @@ os.register_at_fork(after_in_child=lambda: _source.seed(os.urandom(32)))
 def new_call_id() -> CallId:
     """Return a fresh UUIDv7, unique without coordination."""
     return CallId(str(_uuid7(time.time_ns() // 1_000_000, _source.getrandbits(80))))
+
+
+def new_turn_id() -> TurnId:
+    """Return a fresh UUIDv7."""
+    return TurnId(new_call_id())
 
 
 def _uuid7(milliseconds: int, randomness: int) -> uuid.UUID:
