@@ -10,22 +10,31 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 
+from adapters.grpc.converse import GrpcConverser
 from starlette.types import ASGIApp
 
 from adapters.grpc.adapter import GrpcAdapter
 from adapters.grpc.channels import Channels
 from adapters.grpc.limits import Limits as GrpcLimits
+from gateway.a2a.card_desk import CardDesk
+from gateway.a2a.card_security import TokenIssuer, provider_at, read_issuer
+from gateway.a2a.cards import Offer
+from gateway.a2a.face import A2aFace
+from gateway.a2a.signing import CardSigner
 from gateway.config import Config
 from gateway.corridor import Corridor
 from gateway.facts import FactFinder
-from gateway.far_sides import CatalogDesk, Skills
+from gateway.far_sides import Agents, CatalogDesk, Skills
 from gateway.limits import PrincipalLimits
 from gateway.live import Live
 from gateway.mcp.face import McpFace
 from gateway.mcp.subscriptions import Subscriptions
+from gateway.metadata import key_set
 from gateway.publishing import Judges, Publishing
+from gateway.sight import Sight
 from gateway.state import secret
 from gateway.telemetry.setup import telemetry
+from gateway.turns import TurnsInHand
 from gateway.web import web_application
 from policies.audit.lines import LineLog
 from policies.identity.dev_issuer.issuer import DevIssuer
@@ -35,6 +44,7 @@ from policies.identity.internal import InternalIssuer
 from policies.identity.keys import load_signing_key
 from policies.identity.keysets import RemoteKeys
 from policies.identity.tokens import InboundIssuer, TokenVerifier, Verified
+from policies.identity.turn_tokens import TurnTokens
 from policies.identity.urls import is_loopback, origin
 from policies.load import load_policies
 from policies.remarks import known_to
@@ -82,7 +92,9 @@ async def open_gateway(config: Config) -> AsyncGenerator[Gateway]:
         # Who asks, and as whom we ask far sides.
         dev_issuer, inbound = _issuers(config, directory, opened)
         verifier = TokenVerifier([inbound], directory=directory, own_issuer=config.public_url)
-        internal = InternalIssuer(issuer=config.public_url, key=load_signing_key(config.state / "keys", "gateway"))
+        key, card_key = (load_signing_key(config.state / "keys", name) for name in ("gateway", "cards"))
+        internal = InternalIssuer(issuer=config.public_url, key=key)
+        turns = TurnsInHand(TurnTokens(issuer=config.public_url, key=key))
 
         # The corridor, from the facts to the far sides.
         channels = Channels(
@@ -90,6 +102,7 @@ async def open_gateway(config: Config) -> AsyncGenerator[Gateway]:
         )
         opened.push_async_callback(channels.close)
         grpc = GrpcAdapter(channels, internal.token_for)
+        conversing = GrpcConverser(channels, internal.token_for)
 
         async def keep_channels() -> None:
             entries = live.current().catalog.agents.values()
@@ -108,15 +121,17 @@ async def open_gateway(config: Config) -> AsyncGenerator[Gateway]:
             limits=limits,
             far_sides={
                 TargetKind.SKILL: Skills(dict.fromkeys((BindingKind.GRPC, BindingKind.FOREIGN), grpc)).answer,
+                TargetKind.AGENT: Agents({BindingKind.GRPC: conversing, BindingKind.FOREIGN: conversing}, turns).answer,
                 TargetKind.CATALOG: CatalogDesk(live=live, publishing=publishing).answer,
             },
         )
 
         # The faces.
+        sight = Sight(live=live, directory=directory, environment=config.environment)
         mcp = McpFace(
             corridor=corridor,
             live=live,
-            directory=directory,
+            sight=sight,
             subscriptions=Subscriptions(handle=corridor.handle, limits=limits),
             rules=config.mcp,
             limits=config.limits,
@@ -124,6 +139,17 @@ async def open_gateway(config: Config) -> AsyncGenerator[Gateway]:
             state_key=secret(config.state, "request-state"),
         )
         await opened.enter_async_context(mcp.run())
+        a2a = A2aFace(
+            handle=corridor.handle,
+            live=live,
+            sight=sight,
+            desk=CardDesk(
+                offer=Offer(public_url=config.public_url, issuer=_token_issuer(dev_issuer, inbound)),
+                signer=CardSigner(card_key, public_url=config.public_url),
+            ),
+            default_agent=config.a2a.default_agent,
+            seconds=config.limits.call_seconds,
+        )
 
         async def reload_policies() -> None:
             sources = await asyncio.to_thread(load_policies, config.policies)
@@ -131,13 +157,26 @@ async def open_gateway(config: Config) -> AsyncGenerator[Gateway]:
 
         yield Gateway(
             corridor=corridor,
-            asgi=web_application(config, mcp=mcp, verifier=verifier, internal=internal, dev_issuer=dev_issuer),
+            asgi=web_application(
+                config,
+                mcp=mcp,
+                a2a=a2a,
+                verifier=verifier,
+                turns=turns,
+                keys=key_set(key.public(), card_key.public()),
+                dev_issuer=dev_issuer,
+            ),
             verify=verifier.verify,
             issuer=inbound.issuer,
             dev_issuer=dev_issuer,
             drain=mcp.drain,
             reload_policies=reload_policies,
         )
+
+
+def _token_issuer(dev_issuer: DevIssuer | None, inbound: InboundIssuer) -> TokenIssuer:
+    """Where cards say that tokens are to be had."""
+    return read_issuer(dev_issuer.metadata()) if dev_issuer else provider_at(inbound.issuer)
 
 
 def _issuers(config: Config, directory: Directory, opened: AsyncExitStack) -> tuple[DevIssuer | None, InboundIssuer]:

@@ -27,14 +27,14 @@ class BodyRules:
 
     A body is at most `most` long, of somebody without a token `most_of_strangers`, and arrives within `seconds`. All
     bodies of requests under way come to at most `in_hand`; a quarter of it is for one principal, and a quarter for all
-    strangers together. On `rpc_paths` a POST must be JSON.
+    strangers together. On `json_paths` and below a POST must be JSON.
     """
 
     most: int = 4 * 1024 * 1024
     most_of_strangers: int = 64 * 1024
     seconds: float = 10.0
     in_hand: int = 64 * 1024 * 1024
-    rpc_paths: tuple[str, ...] = ("/mcp",)
+    json_paths: tuple[str, ...] = ("/mcp", "/agents")
 
 
 class _ClientLeftError(Exception):
@@ -76,9 +76,9 @@ class Bodies:
             holding.release()
 
     def _expects_json(self, method: str, path: str, once: Mapping[bytes, bytes]) -> bool:
-        """Whether the body must be read as JSON: it says it is, or a JSON-RPC path takes nothing else."""
+        """Whether the body must be read as JSON: it says it is, or its path takes nothing else."""
         is_json = _is_json(once.get(b"content-type", b""))
-        if method == "POST" and not is_json and is_below(path, self._rules.rpc_paths):
+        if method == "POST" and not is_json and is_below(path, self._rules.json_paths):
             raise TurnedAway(415, "The Content-Type must be application/json", unread=True)
         return is_json and (method == "POST" or has_body(once))
 

@@ -64,6 +64,27 @@ class McpRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class A2aRules:
+    """The A2A face. `default_agent`: whose card is at the root of the host, for clients that know only that; empty:
+    nobody's."""
+
+    default_agent: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graph:
+    """A LangGraph graph that is hosted inside the gateway as the agent its table is named for.
+
+    `graph` is `module:attribute` or `file.py:attribute`. What the graph may do is what the policies let the agent do.
+    """
+
+    graph: str
+    domain: str
+    title: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What one client may ask of us. Sizes in bytes, times in seconds."""
 
@@ -115,6 +136,8 @@ class Config:
     auth: Auth = field(default_factory=Auth)
     registry: RegistryRules = field(default_factory=RegistryRules)
     mcp: McpRules = field(default_factory=McpRules)
+    a2a: A2aRules = field(default_factory=A2aRules)
+    graphs: Mapping[str, Graph] = field(default_factory=dict[str, Graph])
     limits: Limits = field(default_factory=Limits)
     web: Web = field(default_factory=Web)
     telemetry: Telemetry = field(default_factory=Telemetry)
@@ -154,6 +177,9 @@ def _load(kind: type[T], table: object, *, where: str, folder: Path) -> T:
     for key in rows:
         if key not in hints:
             raise BadRequest(f"{where}: unknown key {key!r}; known are {', '.join(sorted(hints))}")
+    for needed in dataclasses.fields(cast("Any", kind)):
+        if needed.name not in rows and needed.default is needed.default_factory is dataclasses.MISSING:
+            raise BadRequest(f"{where}: the key {needed.name!r} is missing")
     values = {key: _value(hints[key], value, where=f"{where}: {key}", folder=folder) for key, value in rows.items()}
     for bounded in dataclasses.fields(cast("Any", kind)):
         _check_bounds(bounded.metadata, values.get(bounded.name), where=f"{where}: {bounded.name}")
@@ -176,6 +202,8 @@ def _value(hint: Any, value: object, *, where: str, folder: Path) -> object:
         return folder / Path(value).expanduser()
     if typing.get_origin(hint) is tuple:
         return _strings(value, where)
+    if typing.get_origin(hint) is Mapping:
+        return _tables(typing.get_args(hint)[1], value, where=where, folder=folder)
     if isinstance(value, str) and hint is not str:
         value = _from_text(hint, value, where)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
@@ -183,6 +211,14 @@ def _value(hint: Any, value: object, *, where: str, folder: Path) -> object:
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         raise BadRequest(f"{where}: expected {hint.__name__}, found {value!r}")
     return value
+
+
+def _tables(kind: type[T], value: object, *, where: str, folder: Path) -> Mapping[str, T]:
+    """Tables by name, all of one kind."""
+    if not isinstance(value, dict):
+        raise BadRequest(f"{where}: expected tables, found {value!r}")
+    rows = cast("dict[str, object]", value)
+    return {name: _load(kind, row, where=f"{where}.{name}", folder=folder) for name, row in rows.items()}
 
 
 def _strings(value: object, where: str) -> tuple[str, ...]:

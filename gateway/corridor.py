@@ -12,12 +12,13 @@ from opentelemetry import trace
 from gateway.facts import FactFinder
 from gateway.limits import PrincipalLimits
 from gateway.live import InForce, Live
+from gateway.long_calls import LongCalls
 from gateway.obligations import fulfil
 from gateway.telemetry import names
 from policies.audit.log import AuditLog
 from policies.decision import Decision
 from policies.facts import Facts
-from registry.model import Call, Emit, Result, TargetKind
+from registry.model import Action, Call, Emit, Result, TargetKind
 
 _tracer = trace.get_tracer("interchange.corridor")
 
@@ -42,6 +43,7 @@ class Corridor:
         self._audit = audit
         self._limits = limits
         self._far_sides = far_sides
+        self._long_calls = LongCalls(live=live, facts=facts)
 
     async def handle(self, call: Call, emit: Emit) -> Result:
         """Carry one call from its face to its far side and back.
@@ -55,9 +57,16 @@ class Corridor:
         async with self._audit.recording(call, decision) as entry:
             fulfil(decision, call)
             with self._limits.call(call.chain.caller):
-                result = await self._far_sides[call.target.kind](call, facts, emit)
+                result = await self._deliver(call, facts, emit)
             entry.finished(result)
             return result
+
+    async def _deliver(self, call: Call, facts: Facts, emit: Emit) -> Result:
+        far_side = self._far_sides[call.target.kind]
+        if call.action is not Action.MESSAGE:
+            return await far_side(call, facts, emit)
+        async with self._long_calls.watched(call):  # an agent may take its time, and policies may change meanwhile
+            return await far_side(call, facts, emit)
 
 
 def _decided(now: InForce, call: Call, facts: Facts) -> Decision:

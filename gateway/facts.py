@@ -13,7 +13,9 @@ from policies.facts import Facts, Standing
 from policies.identity.directory import NOBODY, Directory
 from registry.catalog import Catalog, SkillEntry
 from registry.checks import InputChecks
-from registry.model import Bound, Call, Chain, Fault, JsonObject, PrincipalKind, TargetKind
+from registry.messages import message_faults
+from registry.model import Action, Bound, Call, Chain, Fault, JsonObject, PrincipalKind, TargetKind
+from registry.subjects import About, about_of
 
 NO_ARGUMENTS: JsonObject = MappingProxyType({})
 
@@ -44,8 +46,9 @@ class FactFinder:
             skill=skill,
             agent=agent,
             arguments={**call.content, **bound} if bound else call.content,
-            find_faults=lambda: self._faults(skill, call.content),
+            find_faults=lambda: self._faults(call, skill),
             unbound=unbound,
+            about=_about(call, catalog),
             environment=self._environment,
             hour=self._clock().hour,
         )
@@ -57,8 +60,17 @@ class FactFinder:
         before = call.groups_before or (NOBODY,) * (call.chain.depth - 1)
         return tuple(map(self._directory.standing, call.chain, (*before, call.groups)))
 
-    def _faults(self, skill: SkillEntry | None, arguments: JsonObject) -> tuple[Fault, ...]:
-        return self._checks.faults(skill, arguments) if skill else ()
+    def _faults(self, call: Call, skill: SkillEntry | None) -> tuple[Fault, ...]:
+        if call.target.kind is TargetKind.AGENT and call.action is Action.MESSAGE:
+            return message_faults(call.content, call.parts)
+        return self._checks.faults(skill, call.content) if skill else ()
+
+
+def _about(call: Call, catalog: Catalog) -> About | None:
+    """The one agent that a request to publish is about."""
+    if call.target.kind is not TargetKind.CATALOG or call.action is not Action.PUBLISH:
+        return None
+    return about_of(str(call.content.get("operation", "")), call.content, catalog)
 
 
 def _bound(chain: Chain, entry: SkillEntry) -> tuple[Mapping[str, str], tuple[str, ...]]:

@@ -1,21 +1,26 @@
 """The far sides of the corridor: for each kind of target, who answers.
 
-A skill is answered by the adapter that its binding names; the catalog by the registry itself.
+A skill is answered by the adapter that its binding names, and so is a message to an agent; the catalog by the registry
+itself.
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
-from adapters.base import Adapter, Permitted
+from adapters.base import Adapter, Converser, OpenTurn, Permitted
 from gateway.live import InForce, Live
 from gateway.publishing import Publishing
+from gateway.turns import TurnsInHand
 from policies.facts import Facts
-from registry.catalog import SkillEntry
 from registry.model import (
     Action,
+    AgentName,
+    Binding,
     BindingKind,
     Call,
+    ConversationId,
     Emit,
     FarSideError,
     FarSideFault,
@@ -24,6 +29,7 @@ from registry.model import (
     SkillId,
     Target,
     TargetKind,
+    new_turn_id,
 )
 from registry.readings import Reader
 
@@ -49,17 +55,46 @@ class Skills:
             arguments=facts.arguments,
             descriptor_set=lambda: facts.catalog.descriptor_set(entry.descriptors),
         )
-        return await self._adapter(entry).deliver(permitted, emit)
+        return await _adapter(self._adapters, entry.binding, entry.skill.agent).deliver(permitted, emit)
 
-    def _adapter(self, entry: SkillEntry) -> Adapter:
-        kind = entry.binding.kind if entry.binding else None
-        if kind is None or kind not in self._adapters:
-            agent = entry.skill.agent
-            raise FarSideError(
-                f"{agent} is registered but not bound to a service yet: interchange registry bind {agent} --target …",
-                fault=FarSideFault.UNAVAILABLE,
-            )
-        return self._adapters[kind]
+
+class Agents:
+    """Has agents answer the messages that they may be sent."""
+
+    def __init__(self, conversers: Mapping[BindingKind, Converser], turns: TurnsInHand) -> None:
+        self._conversers = conversers
+        self._turns = turns
+
+    async def answer(self, call: Call, facts: Facts, emit: Emit) -> Result:
+        """Open a turn for a message and have it answered; who only looks (`list`) is told nothing more.
+
+        Raises:
+            FarSideError: nothing is bound, or whatever the agent's adapter says.
+        """
+        if call.action is Action.LIST:
+            return Result()
+        entry = facts.agent
+        if entry is None:
+            raise RuntimeError("a message to an agent was permitted without one")
+        conversation = str(call.content.get("conversation") or new_turn_id())
+        call = replace(call, content={**call.content, "conversation": conversation})
+        converser = _adapter(self._conversers, entry.binding, entry.agent.name)
+        with self._turns.open(call, entry) as turn:
+            result = await converser.converse(OpenTurn(call=call, entry=entry, turn=turn), emit)
+            return replace(result, turn=turn.id, conversation=ConversationId(conversation))
+
+
+_Reaching = TypeVar("_Reaching")
+
+
+def _adapter(adapters: Mapping[BindingKind, _Reaching], binding: Binding | None, agent: AgentName) -> _Reaching:
+    """Who reaches an agent where it is bound."""
+    if binding is None or binding.kind not in adapters:
+        raise FarSideError(
+            f"{agent} is registered but not bound to a service yet: interchange registry bind {agent} --target …",
+            fault=FarSideFault.UNAVAILABLE,
+        )
+    return adapters[binding.kind]
 
 
 class CatalogDesk:
@@ -81,7 +116,9 @@ class CatalogDesk:
         now = self._live.current()
         listed = now.judge.listed(facts.standings, now.catalog, call.scopes, environment=facts.environment)
         if operation == "Tools":
-            return Result(structured=_page(call, listed))
+            agents = now.judge.listed_agents(facts.standings, now.catalog, call.scopes, environment=facts.environment)
+            conversing = [name for name in agents if now.catalog.agents[name].agent.converses]
+            return Result(structured=_page(call, listed, conversing))
         content = {key: value for key, value in call.content.items() if key != "operation"}
         reader = _reader(call, facts, now, frozenset(listed))
         return Result(structured=await self._publishing.perform(operation, content, call.chain.caller, reader))
@@ -108,8 +145,12 @@ KEEPING = (Action.PUBLISH, Action.PIN)
 """Either of these on the catalog makes a keeper of it."""
 
 
-def _page(call: Call, listed: tuple[SkillId, ...]) -> JsonObject:
-    """The skills after `after`, at most `limit`, and whether there are more."""
+def _page(call: Call, *listed: Sequence[str]) -> JsonObject:
+    """The names after `after`, at most `limit`, and whether there are more; each of `listed` is sorted."""
     after, limit = str(call.content.get("after", "")), int(str(call.content.get("limit", 200)))
-    start = bisect_right(listed, after)
-    return {"skills": listed[start : start + limit], "more": start + limit < len(listed)}
+    found: list[str] = []
+    for names in listed:
+        start = bisect_right(names, after)
+        found += names[start : start + limit + 1]
+    found.sort()
+    return {"names": found[:limit], "more": len(found) > limit}

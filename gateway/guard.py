@@ -1,15 +1,14 @@
 """The guard: what every request passes before anything else sees it, on every path and with every method.
 
 It checks the head (`gateway.headers`) and answers every `TurnedAway`, its own and those that `gateway.bodies` raises
-behind the door that verifies tokens. It knows neither principals nor protocols, except that what it refuses on a
-JSON-RPC path is answered as JSON-RPC. Connections that never become a request are `gateway.connections`' business.
+behind the door that verifies tokens. It knows neither principals nor protocols; `gateway.refusals` words its answers.
+Connections that never become a request are `gateway.connections`' business.
 """
 
 import asyncio
 import logging
 from dataclasses import dataclass, field
 
-import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.headers import (
@@ -20,10 +19,10 @@ from gateway.headers import (
     TurnedAway,
     check_doors,
     check_line,
-    is_below,
     read_headers,
 )
 from gateway.hosts import Doors
+from gateway.refusals import explained
 
 _log = logging.getLogger(__name__)
 
@@ -35,8 +34,8 @@ _CLOSE = (b"connection", b"close")
 class GuardRules:
     """What may come in. `public_url` is how clients reach us; `hosts` and `origins` come on top of its own.
 
-    `trust_forwarded` leaves in what a proxy in front says of the client. On `rpc_paths` refusals are JSON-RPC errors.
-    A body that nobody wants is taken for `linger_seconds`, so that its sender comes to read the answer.
+    `trust_forwarded` leaves in what a proxy in front says of the client. A body that nobody wants is taken for
+    `linger_seconds`, so that its sender comes to read the answer.
     """
 
     public_url: str
@@ -45,7 +44,6 @@ class GuardRules:
     trust_forwarded: bool = False
     linger_seconds: float = 5.0
     head: HeadLimits = field(default_factory=HeadLimits)
-    rpc_paths: tuple[str, ...] = ("/mcp",)
 
 
 class Guard:
@@ -86,8 +84,8 @@ class Guard:
 
     async def _turn_away(self, refusal: TurnedAway, scope: Scope, send: Send) -> None:
         _log.info("A request was turned away", extra={"status": refusal.status, "reason": refusal.message})
-        body = _explained(refusal, rpc=is_below(scope["path"], self._rules.rpc_paths))
-        await send({"type": "http.response.start", "status": refusal.status, "headers": _answer_headers(refusal, body)})
+        status, body = explained(refusal, scope["path"])
+        await send({"type": "http.response.start", "status": status, "headers": _answer_headers(refusal, body)})
         await send({"type": "http.response.body", "body": body})
 
 
@@ -139,13 +137,6 @@ class _Exchange:
                     size += len((await self.receive()).get("body", b""))
         except TimeoutError:
             return
-
-
-def _explained(refusal: TurnedAway, *, rpc: bool) -> bytes:
-    if rpc:
-        error = {"code": refusal.rpc_code, "message": refusal.message}
-        return orjson.dumps({"jsonrpc": "2.0", "id": None, "error": error})
-    return orjson.dumps({"error": {"code": refusal.code, "message": refusal.message}})
 
 
 def _answer_headers(refusal: TurnedAway, body: bytes) -> Headers:

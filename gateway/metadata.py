@@ -27,6 +27,16 @@ def resource_metadata_url(public_url: str, prefix: str = "") -> str:
     return well_known(public_url.rstrip("/") + prefix, RESOURCE)
 
 
+def key_set_url(public_url: str) -> str:
+    """Where the public halves of the gateway's own keys are."""
+    return f"{public_url.rstrip('/')}/.well-known/jwks.json"
+
+
+def key_set(*keys: JsonObject) -> JsonObject:
+    """The key set of these public keys (RFC 7517, section 5)."""
+    return {"keys": list(keys)}
+
+
 def metadata_routes(
     *,
     public_url: str,
@@ -41,7 +51,14 @@ def metadata_routes(
         open_document(resource_metadata_url(base, prefix), _resource(base + prefix, issuers, scopes))
         for prefix in ("", *prefixes)
     ]
-    return [*documents, open_document(f"{base}/.well-known/jwks.json", jwks)]
+    return [*documents, open_document(key_set_url(base), jwks)]
+
+
+def whereabouts_route(*, public_url: str, grpc: str, issuer: str) -> Route:
+    """Where all doors are, for whoever was given only one address: agents' processes, and the examiner."""
+    base = public_url.rstrip("/")
+    document: JsonObject = {"mcp": f"{base}/mcp", "agents": f"{base}/agents/", "grpc": grpc, "issuer": issuer}
+    return open_document(f"{base}/.well-known/interchange.json", document)
 
 
 def open_document(url: str, document: JsonObject) -> Route:

@@ -1,12 +1,14 @@
 """The door: a bearer token becomes a verified principal in the request scope, or the request ends here.
 
 ASGI middleware in front of the faces. Paths under the protected prefixes need exactly one `Authorization: Bearer`;
-nothing passes without, and no failure ever lets a request through as somebody else. The rest passes untouched. It
-knows nothing of what a principal may do, and the token itself goes no further than this.
+nothing passes without, and no failure ever lets a request through as somebody else. An agent that acts for somebody
+presents the token of its turn besides. The rest passes untouched. It knows nothing of what a principal may do, and the
+tokens themselves go no further than this.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from urllib.parse import parse_qsl
 
 from starlette.responses import JSONResponse, Response
@@ -22,7 +24,11 @@ VERIFIED = "interchange.verified"
 
 
 class PrincipalDoor:
-    """Protects prefixes of paths. `identify` makes what goes into `scope["user"]`, for SDKs that look there."""
+    """Protects prefixes of paths, each with the face whose metadata its challenge names.
+
+    `identify` makes what goes into `scope["user"]`, for SDKs that look there. `acting` reads a turn's token, presented
+    by whoever is verified. What is `open_to_all` may be read without a token, and with one that holds.
+    """
 
     def __init__(
         self,
@@ -30,15 +36,19 @@ class PrincipalDoor:
         *,
         verifier: TokenVerifier,
         public_url: str,
-        protected: Sequence[str] = ("/mcp",),
+        protected: Mapping[str, str] = MappingProxyType({"/mcp": "/mcp"}),
         scopes: Sequence[str] = (),
         identify: Callable[[Verified], object] | None = None,
+        acting: Callable[[str, Verified], Verified] | None = None,
+        open_to_all: Callable[[Scope], bool] = lambda _: False,
     ) -> None:
         self._app = app
         self._verifier = verifier
+        self._acting = acting
+        self._open_to_all = open_to_all
         self._challenges = {
-            prefix: Challenge(metadata_url=resource_metadata_url(public_url, prefix), scopes=tuple(scopes))
-            for prefix in protected
+            prefix: Challenge(metadata_url=resource_metadata_url(public_url, face), scopes=tuple(scopes))
+            for prefix, face in protected.items()
         }
         self._identify = identify
 
@@ -51,6 +61,9 @@ class PrincipalDoor:
             await send({"type": "websocket.close", "code": 1008})
             return
         outcome = await self._outcome(scope, challenge)
+        if outcome is None:
+            await self._app(scope, receive, send)
+            return
         if isinstance(outcome, Response):
             await outcome(scope, receive, send)
             return
@@ -68,13 +81,14 @@ class PrincipalDoor:
                 return challenge
         return None
 
-    async def _outcome(self, scope: Scope, challenge: "Challenge") -> "Verified | Response":
-        """Who asks, or the answer that refuses them."""
+    async def _outcome(self, scope: Scope, challenge: "Challenge") -> "Verified | Response | None":
+        """Who asks, or the answer that refuses them; None for anybody who reads what is open to all."""
         try:
-            token = read_bearer(scope)
+            token, turn_token = read_bearer(scope), read_turn_token(scope)
             if not token:
-                return challenge.missing()
-            return await self._verifier.verify(token)
+                return None if not turn_token and self._open_to_all(scope) else challenge.missing()
+            verified = await self._verifier.verify(token)
+            return self._for_others(turn_token, verified) if turn_token else verified
         except Unauthenticated as error:
             logger.info("a token was refused", extra={"why": error.reason})
             return challenge.invalid(error.message)
@@ -85,6 +99,11 @@ class PrincipalDoor:
         except Exception:  # whatever broke, nobody passes
             logger.exception("a token could not be verified")
             return unavailable("Tokens cannot be verified at the moment.")
+
+    def _for_others(self, turn_token: str, verified: Verified) -> Verified:
+        if self._acting is None:
+            raise Unauthenticated("Turn tokens are not taken here.")
+        return self._acting(turn_token, verified)
 
 
 class Challenge:
@@ -136,6 +155,18 @@ def read_bearer(scope: Scope) -> str:
         return ""
     scheme, _, token = values[0].decode("latin-1").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def read_turn_token(scope: Scope) -> str:
+    """The token of the turn in which an agent calls back; empty if there is none.
+
+    Raises:
+        BadRequest: there are two, or an empty one.
+    """
+    values = [value for name, value in scope["headers"] if name == b"ix-turn-token"]
+    if len(values) > 1 or values == [b""]:
+        raise BadRequest("The header ix-turn-token carries one token.")
+    return values[0].decode("latin-1") if values else ""
 
 
 def unavailable(message: str) -> Response:

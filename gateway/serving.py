@@ -75,9 +75,9 @@ async def serve(config: Config, *, config_path: Path | None, when_ready: WhenRea
     """
     log_to_stderr()
     with hold(config.state), _bound(config.listen.http, option="--port") as door:
-        with _bound(config.listen.grpc, option="--grpc-port"):
-            pass  # gRPC itself would say it in its own words, and late
-        config = replace(config, public_url=_public_url(config, door))
+        with _bound(config.listen.grpc, option="--grpc-port") as free:  # gRPC would say it in its own words, and late
+            grpc = f"{config.listen.grpc.rpartition(':')[0]}:{free.getsockname()[1]}"
+        config = replace(config, public_url=_public_url(config, door), listen=replace(config.listen, grpc=grpc))
         async with _open(config, config_path) as serving:
             server = _http_server(serving.gateway, config)
             async with asyncio.TaskGroup() as tasks:

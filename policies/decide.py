@@ -14,6 +14,7 @@ from policies.arguments import UnreadableError, declared, project, visible
 from policies.decision import Decision
 from policies.evaluate import Evaluator, Finding, Matter
 from policies.facts import Facts, Standing
+from policies.listable import agents_of, skills_of
 from policies.listing import Listings
 from policies.opinion import Opinion, errors_of, ids
 from policies.project import Circumstances, Resource, agent_resource, catalog_resource, skill_resource
@@ -21,10 +22,11 @@ from policies.rules import Rule
 from policies.schema import Records, record_of
 from policies.slicing import Slices
 from policies.views import Seat, View, seats, view
-from registry.catalog import Catalog, SkillEntry
+from registry.catalog import AgentEntry, Catalog, SkillEntry
 from registry.model import (
     CATALOG,
     Action,
+    AgentName,
     Call,
     JsonValue,
     Param,
@@ -52,10 +54,10 @@ class PolicySet:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Subject:
-    """A target that exists: as policies see it, and for a skill its revision and what of its arguments they may see."""
+    """A target that exists: as policies see it, its revision, and for a skill what of its arguments they may see."""
 
     resource: Resource
-    entry: SkillEntry | None = None
+    entry: SkillEntry | AgentEntry | None = None
     params: tuple[Param, ...] = ()
     records: Records = ()
 
@@ -69,7 +71,8 @@ class Judge:
         self._catalog = catalog
         slices, obligations = Slices(policies.rules), Slices(policies.obligations)
         self._anchors = slices.principal_anchors | obligations.principal_anchors
-        self._listings = Listings(catalog, slices)
+        self._skills = Listings(skills_of(catalog), slices)
+        self._agents = Listings(agents_of(catalog), slices)
         self._policies = Evaluator(slices, catalog)
         self._obligations = Evaluator(obligations, catalog) if policies.obligations else None
         self._view = lru_cache(maxsize=1024)(self._see)
@@ -96,9 +99,35 @@ class Judge:
         Raises:
             ValueError: the catalog is not the one this judge was built for.
         """
-        if catalog.version != self._catalog.version:
-            raise ValueError(f"this judge knows catalog {self._catalog.version}, not {catalog.version}")
-        return self._listings.of(self._views(tuple(standings), scopes, environment)) if standings else ()
+        self._refuse_another(catalog)
+        return self._skills.of(self._views(tuple(standings), scopes, environment)) if standings else ()
+
+    def listed_agents(
+        self,
+        standings: Sequence[Standing],
+        catalog: Catalog,
+        scopes: frozenset[str],
+        *,
+        environment: str = "production",
+    ) -> tuple[AgentName, ...]:
+        """The agents that every link of a chain may list, sorted: those for which `decide` allows `list`.
+
+        Raises:
+            ValueError: the catalog is not the one this judge was built for.
+        """
+        self._refuse_another(catalog)
+        return self._agents.of(self._views(tuple(standings), scopes, environment)) if standings else ()
+
+    def sees_agent(
+        self, standings: Sequence[Standing], name: str, scopes: frozenset[str], *, environment: str = "production"
+    ) -> bool:
+        """Whether every link of a chain may list an agent; what cannot be told is no. One question, not a listing."""
+        try:
+            subject = self._subject(TargetKind.AGENT, name) if standings else None
+            views = self._views(tuple(standings), scopes, environment) if subject else ()
+            return subject is not None and all(self._policies.lists(view, subject.resource).allowed for view in views)
+        except Exception:  # total, as `decide` is
+            return False
 
     def _decide(self, call: Call, facts: Facts, opinion: Opinion) -> Decision:
         if call.chain.links != tuple([standing.principal for standing in facts.standings]):
@@ -118,16 +147,17 @@ class Judge:
     def _judge(self, facts: Facts, opinion: Opinion, subject: Subject, views: Sequence[View]) -> Decision:
         """Judge the action itself on a target that the caller may know of."""
         call = opinion.call
-        if refusal := _refused_beforehand(facts, opinion):
+        if refusal := _refused_beforehand(facts, opinion, subject):
             return refusal
         arguments: Mapping[str, JsonValue] | None = None
-        if subject.entry:
+        if isinstance(subject.entry, SkillEntry):
             try:
                 arguments = project(subject.params, facts.arguments)
             except UnreadableError as error:
                 return opinion.denies(error.message, errors=(error.message,))
             opinion = opinion.having_seen(declared(subject.params, arguments))
-        circumstances = Circumstances(facts.tainted, facts.hour, facts.approved_by)
+        about = facts.about if call.action is Action.PUBLISH else None
+        circumstances = Circumstances(facts.tainted, facts.hour, facts.approved_by, about)
         matter = Matter(
             action=call.action,
             resource=subject.resource,
@@ -146,21 +176,22 @@ class Judge:
     def _target(self, call: Call, facts: Facts) -> tuple[Subject | None, tuple[str, ...]]:
         """The target as this judge's catalog has it; facts gathered from another catalog are no facts."""
         kind = call.target.kind
-        if kind is TargetKind.SKILL and facts.skill:
-            subject = self._subject(kind, facts.skill.skill.id)
-            if subject is None or subject.entry is None or subject.entry.pin != facts.skill.pin:
-                return None, ("the facts are of another catalog",)
-            return subject, ()
-        if kind is TargetKind.AGENT and facts.agent:
-            return self._subject(kind, facts.agent.agent.name), ()
-        return (self._subject(kind, call.target.name) if call.target == CATALOG else None), ()
+        if kind is TargetKind.CATALOG:
+            return (self._subject(kind, call.target.name) if call.target == CATALOG else None), ()
+        entry = facts.skill if kind is TargetKind.SKILL else facts.agent
+        if entry is None:
+            return None, ()
+        subject = self._subject(kind, _name_of(entry))
+        if subject is None or subject.entry is None or subject.entry.pin != entry.pin:
+            return None, ("the facts are of another catalog",)
+        return subject, ()
 
     def _find(self, kind: TargetKind, name: str) -> Subject | None:
         if kind is TargetKind.CATALOG:
             return Subject(resource=catalog_resource())
         if kind is TargetKind.AGENT:
             agent = self._catalog.agent(name)
-            return Subject(resource=agent_resource(agent)) if agent else None
+            return Subject(resource=agent_resource(agent), entry=agent) if agent else None
         entry = self._catalog.skills.get(SkillId(name))
         if entry is None:
             return None
@@ -170,6 +201,10 @@ class Judge:
             params=visible(entry.skill),
             records=record_of(entry.skill),
         )
+
+    def _refuse_another(self, catalog: Catalog) -> None:
+        if catalog.version != self._catalog.version:
+            raise ValueError(f"this judge knows catalog {self._catalog.version}, not {catalog.version}")
 
     def _views(self, standings: tuple[Standing, ...], scopes: frozenset[str], environment: str) -> tuple[View, ...]:
         return tuple([self._view(seat) for seat in seats(standings, scopes=scopes, environment=environment)])
@@ -181,12 +216,18 @@ class Judge:
         return Opinion(call=call, policy_version=self.version, catalog_version=self._catalog.version)
 
 
-def _refused_beforehand(facts: Facts, opinion: Opinion) -> Decision | None:
+def _name_of(entry: SkillEntry | AgentEntry) -> str:
+    return entry.skill.id if isinstance(entry, SkillEntry) else entry.agent.name
+
+
+def _refused_beforehand(facts: Facts, opinion: Opinion, subject: Subject) -> Decision | None:
     """What needs no policy: an action the target does not have, wrong arguments, an identity or a token that is short
     of something."""
     call = opinion.call
     if call.action not in _ACTIONS[call.target.kind]:
-        return opinion.denies(f"A {call.target.kind} cannot be asked to {call.action}.")
+        return opinion.denies(f"{call.target.kind.capitalize()}s cannot be asked to {call.action}.")
+    if isinstance(subject.entry, AgentEntry) and not subject.entry.agent.converses:
+        return opinion.denies(f"The agent {subject.entry.agent.name} does not converse: only its skills can be called.")
     if faults := facts.find_faults():
         return opinion.finds_faults(faults)
     if facts.unbound:

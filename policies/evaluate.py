@@ -11,13 +11,23 @@ from functools import lru_cache
 
 from policies.cedar import Answer, CedarError, Entities, Question, ask, read_entities
 from policies.facts import Standing
-from policies.project import Circumstances, Resource, principal_entity, together, use_context
+from policies.project import (
+    Circumstances,
+    Resource,
+    about_entities,
+    principal_entity,
+    together,
+    use_context,
+)
 from policies.rules import Rule
 from policies.schema import Records, plain_schema, schema_with
 from policies.slicing import Slice, Slices, slice_for
 from policies.views import View
 from registry.catalog import Catalog
 from registry.model import Action, JsonObject, JsonValue
+from registry.subjects import About
+
+NO_CIRCUMSTANCES = Circumstances()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +93,8 @@ class Evaluator:
             context=_context(view, matter, records),
         )
         try:
-            approver = matter.circumstances.approver if matter.circumstances else None
-            entities = self._entities(view, matter.resource, approver)
+            circumstances = matter.circumstances or NO_CIRCUMSTANCES
+            entities = self._entities(view, matter.resource, circumstances.approver, circumstances.about)
             schema = schema_with(records) if records else plain_schema()
             answer = ask(question, policies=found.handle, entities=entities, schema=schema)
             rules = found.determining(answer)
@@ -96,9 +106,12 @@ class Evaluator:
             return Finding(allowed=False, who=view.name, errors=(str(error),))
         return Finding(allowed=answer.allowed, who=view.name, rules=rules, errors=answer.errors, curable=curable)
 
-    def _read_entities(self, view: View, resource: Resource, approver: Standing | None) -> Entities:
+    def _read_entities(
+        self, view: View, resource: Resource, approver: Standing | None, about: About | None
+    ) -> Entities:
         approvers = [principal_entity(approver, self._catalog)] if approver else []
-        return read_entities(together([*view.asking, *approvers], resource.entities), plain_schema())
+        told = about_entities(about, self._catalog) if about else ()
+        return read_entities(together([*view.asking, *approvers], [*resource.entities, *told]), plain_schema())
 
 
 def _names_cures(answer: Answer, rules: tuple[Rule, ...]) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from registry.catalog import AgentEntry, Catalog, SkillEntry
 from registry.model import Classification, Fault, JsonObject, Principal
+from registry.subjects import About
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,8 @@ class Facts:
     the catalog has it, None when it does not exist or the target is of another kind. `arguments` are the caller's
     with bound parameters filled in; `unbound` names bound parameters the chain cannot fill. `find_faults` says what is
     wrong with the caller's arguments, and is only asked once the target may be listed: how long a schema takes to
-    check would tell that there is one. `hour` is 0-23 UTC.
+    check would tell that there is one. `about` is set where all of a request to publish is about one agent. `hour` is
+    0-23 UTC.
     """
 
     catalog: Catalog
@@ -40,6 +42,7 @@ class Facts:
     arguments: JsonObject
     find_faults: Callable[[], tuple[Fault, ...]] = no_faults
     unbound: tuple[str, ...] = ()
+    about: About | None = None
     tainted: bool = False
     approved_by: Standing | None = None
     environment: str = "production"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from policies.decision import Decision, Verdict
 from policies.evaluate import Finding
 from policies.project import shown
-from registry.catalog import SkillEntry
+from registry.catalog import AgentEntry, SkillEntry
 from registry.model import Action, Call, Fault, InvalidArguments, JsonObject, JsonValue
 
 
@@ -21,10 +21,10 @@ class Opinion:
     call: Call
     policy_version: str
     catalog_version: int
-    entry: SkillEntry | None = None
+    entry: SkillEntry | AgentEntry | None = None
     declared: JsonObject = field(default_factory=dict[str, JsonValue])
 
-    def of(self, entry: SkillEntry | None) -> "Opinion":
+    def of(self, entry: SkillEntry | AgentEntry | None) -> "Opinion":
         """The caller may know of the target: what is live of it may be named."""
         return replace(self, entry=entry) if entry else self
 
@@ -33,7 +33,7 @@ class Opinion:
 
     @property
     def scopes(self) -> tuple[str, ...]:
-        return self.entry.skill.scopes if self.entry else ()
+        return self.entry.skill.scopes if isinstance(self.entry, SkillEntry) else ()
 
     def unknown(self, *, errors: tuple[str, ...] = (), policies: tuple[str, ...] = ()) -> Decision:
         """The one answer for what does not exist and for what the caller may not know of. Nothing is going to be done,
@@ -72,7 +72,7 @@ class Opinion:
         faults: tuple[Fault, ...] = (),
     ) -> Decision:
         entry = self.entry
-        reads = self.call.action is Action.LIST or (entry is not None and entry.skill.hints.read_only)
+        reads = self.call.action is Action.LIST or (isinstance(entry, SkillEntry) and entry.skill.hints.read_only)
         return Decision(
             verdict=verdict,
             sentence=sentence,

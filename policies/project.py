@@ -11,7 +11,8 @@ from typing import NamedTuple
 from policies.cedar import Entity, Uid
 from policies.facts import Standing
 from registry.catalog import AgentEntry, Catalog, SkillEntry
-from registry.model import Agent, Classification, JsonObject, JsonValue, Principal, PrincipalKind, Skill
+from registry.model import Classification, JsonObject, JsonValue, Principal, PrincipalKind, Skill
+from registry.subjects import About
 
 _KINDS = {PrincipalKind.PERSON: "Person", PrincipalKind.AGENT: "Agent", PrincipalKind.SERVICE: "Service"}
 
@@ -34,6 +35,7 @@ class Circumstances(NamedTuple):
     tainted: bool = False
     hour: int = 0
     approver: Standing | None = None
+    about: About | None = None
 
 
 def principal_uid(principal: Principal) -> Uid:
@@ -101,18 +103,34 @@ def skill_entity(entry: SkillEntry) -> Entity:
     )
 
 
+AGENT_ATTRIBUTES: Mapping[str, Callable[[AgentEntry], JsonValue]] = {
+    "domain": lambda entry: _domain(entry.agent.domain).reference(),
+    "clearance": lambda _: int(Classification.PUBLIC),
+    "issuer": lambda _: "",
+    "classification": lambda entry: int(entry.agent.classification),
+    "tags": lambda entry: list(entry.agent.tags),
+}
+"""What policies see of an agent that is asked, and does not ask itself."""
+
+
+def agent_ancestors(entry: AgentEntry) -> frozenset[Uid]:
+    """What an agent that is asked is, and is in."""
+    return frozenset({agent_uid(entry.agent.name), _domain(entry.agent.domain)})
+
+
 def agent_entity(name: str, entry: AgentEntry | None, *, domain: str = "") -> Entity:
     """One who is asked. An owner that is not registered has the domain of its skill and the highest classification."""
-    agent: Agent | None = entry.agent if entry else None
-    domain = agent.domain if agent else domain
+    if entry is not None:
+        attributes = {each: read(entry) for each, read in AGENT_ATTRIBUTES.items()}
+        return Entity(uid=agent_uid(name), attributes=attributes, parents=(_domain(entry.agent.domain),))
     return Entity(
         uid=agent_uid(name),
         attributes={
             "domain": _domain(domain).reference(),
             "clearance": int(Classification.PUBLIC),
             "issuer": "",
-            "classification": int(agent.classification if agent else Classification.RESTRICTED),
-            "tags": list(agent.tags) if agent else [],
+            "classification": int(Classification.RESTRICTED),
+            "tags": [],
         },
         parents=(_domain(domain),),
     )
@@ -132,12 +150,19 @@ def skill_resource(entry: SkillEntry, catalog: Catalog) -> Resource:
 
 def agent_resource(entry: AgentEntry) -> Resource:
     entity = agent_entity(entry.agent.name, entry)
-    ancestors = frozenset({entity.uid, *entity.parents})
-    return Resource(uid=entity.uid, ancestors=ancestors, agent=entry.agent.name, entities=(entity,))
+    return Resource(uid=entity.uid, ancestors=agent_ancestors(entry), agent=entry.agent.name, entities=(entity,))
 
 
 def catalog_resource() -> Resource:
     return Resource(uid=CATALOG.uid, ancestors=frozenset({CATALOG.uid}), agent="", entities=(CATALOG,))
+
+
+def about_entities(about: About, catalog: Catalog) -> tuple[Entity, ...]:
+    """What policies are told of the agent that a request is about, and of the domain it has in that request."""
+    entry = catalog.agent(about.agent)
+    domains = {about.domain, entry.agent.domain if entry else about.domain}
+    agent = agent_entity(about.agent, entry, domain=about.domain)
+    return (agent, *(Entity(uid=_domain(domain), attributes={}) for domain in sorted(domains)))
 
 
 def together(asking: Sequence[Entity], resource: Sequence[Entity]) -> list[Entity]:
@@ -161,6 +186,9 @@ def use_context(context: JsonObject, circumstances: Circumstances) -> JsonObject
     found = {**context, "tainted": circumstances.tainted, "hour": circumstances.hour}
     if circumstances.approver:
         found["approvedBy"] = principal_uid(circumstances.approver.principal).reference()
+    if circumstances.about:
+        found["about"] = agent_uid(circumstances.about.agent).reference()
+        found["aboutDomain"] = _domain(circumstances.about.domain).reference()
     return found
 
 

@@ -17,7 +17,7 @@ from jsonschema_rs import RegexOptions, ValidationError
 from registry.bounds import unbounded
 from registry.catalog import SkillEntry
 from registry.faults import faults_of
-from registry.model import Fault, JsonObject, Pin, Skill
+from registry.model import Fault, JsonObject, JsonValue, Pin, Skill
 from registry.patterns import SIZES, Pattern, PatternError, renew_budget
 
 if TYPE_CHECKING:
@@ -51,18 +51,11 @@ class InputChecks:
 
     def faults(self, entry: SkillEntry, arguments: JsonObject) -> tuple[Fault, ...]:
         """Everything that is wrong with the arguments, at most 20 faults; empty if they fit."""
-        given = arguments if isinstance(arguments, dict) else dict(arguments)
-        weight = _weight(given)
-        if weight is None:
-            return (Fault("", f"nests deeper than {DEPTH} levels"),)
         validator = self._validator(entry)
         if validator is None:
             return (Fault("", "the schema of this skill cannot be checked; its owner must publish it again"),)
-        try:
-            wrong = _wrong(validator, given, weight)
-        except UnicodeEncodeError:
-            return (Fault("", "contains text that is not Unicode"),)
-        found = islice((fault for error in wrong for fault in faults_of(error, entry.skill.input_schema)), FAULTS)
+        given = arguments if isinstance(arguments, dict) else dict(arguments)
+        found = faults_in(given, validator, entry.skill.input_schema)
         return (*found, *_excluded(entry.skill, given))[:FAULTS]
 
     def _validator(self, entry: SkillEntry) -> Validator | None:
@@ -104,18 +97,30 @@ def compile_schema(schema: JsonObject) -> Validator:
         raise SchemaError(sentence if ours else f"it is not a JSON Schema: {sentence[:200]}") from None
 
 
-def _weight(arguments: JsonObject) -> int | None:
+def faults_in(given: JsonObject, validator: Validator, schema: JsonObject) -> tuple[Fault, ...]:
+    """Everything that is wrong with an object by a schema and its validator, at most 20 faults; empty if it fits."""
+    weight = weigh(given)
+    if weight is None:
+        return (Fault("", f"nests deeper than {DEPTH} levels"),)
+    try:
+        wrong = _wrong(validator, given, weight)
+    except UnicodeEncodeError:
+        return (Fault("", "contains text that is not Unicode"),)
+    return tuple(islice((fault for error in wrong for fault in faults_of(error, schema)), FAULTS))
+
+
+def weigh(value: JsonValue, *, levels: int = DEPTH) -> int | None:
     """About how much there is to check; None where it nests too deep. Level by level, so that no depth harms us."""
-    weight, level = 0, [cast("object", arguments)]
-    for _ in range(DEPTH + 1):
+    weight, level = 0, [cast("object", value)]
+    for _ in range(levels + 1):
         following: list[object] = []
-        for value in level:
-            if isinstance(value, str):
-                weight += len(value) >> 6
-            elif isinstance(value, dict):
-                following += cast("dict[str, object]", value).values()
-            elif isinstance(value, list):
-                following += cast("list[object]", value)
+        for each in level:
+            if isinstance(each, str):
+                weight += len(each) >> 6
+            elif isinstance(each, dict):
+                following += cast("dict[str, object]", each).values()
+            elif isinstance(each, list):
+                following += cast("list[object]", each)
         weight += len(level)
         if not following:
             return weight

@@ -16,6 +16,7 @@ from registry.model import (
     Bound,
     Classification,
     Domain,
+    Extension,
     Hints,
     Invocation,
     JsonObject,
@@ -47,9 +48,11 @@ _SKILL_OPTIONAL = frozenset({"params", "exclusive"})
 _AGENT_TEXTS = ("name", "title", "description", "domain", "version", "service", "icon_url", "documentation_url",
                 "provider", "converse")  # fmt: skip
 _AGENT_KEYS = frozenset(Agent.__slots__)
+_AGENT_OPTIONAL = frozenset({"extensions"})
 _HINT_KEYS = frozenset(Hints.__slots__)
 _PARAM_KEYS = frozenset(Param.__slots__)
 _TURN_KEYS = frozenset(TurnRules.__slots__)
+_EXTENSION_KEYS = frozenset(Extension.__slots__)
 
 
 def write_skill(skill: Skill) -> JsonObject:
@@ -122,8 +125,8 @@ def read_skill(document: JsonObject) -> Skill:
 
 
 def write_agent(agent: Agent) -> JsonObject:
-    """An agent as a document."""
-    return {
+    """An agent as a document. Without extensions it is what it was before there were any, and so is its pin."""
+    document: dict[str, JsonValue] = {
         "name": agent.name,
         "title": agent.title,
         "description": agent.description,
@@ -146,6 +149,11 @@ def write_agent(agent: Agent) -> JsonObject:
         },
         "converse": agent.converse,
     }
+    if agent.extensions:
+        document["extensions"] = [
+            {name: getattr(extension, name) for name in Extension.__slots__} for extension in agent.extensions
+        ]
+    return document
 
 
 def read_agent(document: JsonObject) -> Agent:
@@ -154,7 +162,7 @@ def read_agent(document: JsonObject) -> Agent:
     Raises:
         BadRequest: `path: sentence` of the first thing that is wrong.
     """
-    _keys(document, _AGENT_KEYS, optional=frozenset(), path="")
+    _keys(document, _AGENT_KEYS, optional=_AGENT_OPTIONAL, path="")
     texts = {name: _text(document[name], name) for name in _AGENT_TEXTS}
     return Agent(
         name=AgentName(texts["name"]),
@@ -173,6 +181,10 @@ def read_agent(document: JsonObject) -> Agent:
         visibility=_word(document["visibility"], _VISIBILITIES, "visibility"),
         turns=_turns(document["turns"]),
         converse=texts["converse"],
+        extensions=tuple(
+            _extension(each, f"extensions[{index}]")
+            for index, each in enumerate(_list(document.get("extensions", ()), "extensions"))
+        ),
     )
 
 
@@ -234,6 +246,16 @@ def _turns(value: JsonValue) -> TurnRules:
         max_attempts=_count(document["max_attempts"], "turns.max_attempts"),
         when_busy=_word(document["when_busy"], _WHEN_BUSY, "turns.when_busy"),
         history=_count(document["history"], "turns.history"),
+    )
+
+
+def _extension(value: JsonValue, path: str) -> Extension:
+    document = _object(value, path)
+    _keys(document, _EXTENSION_KEYS, optional=_EXTENSION_KEYS - {"uri"}, path=path)
+    return Extension(
+        uri=_text(document["uri"], f"{path}.uri"),
+        description=_text(document.get("description", ""), f"{path}.description"),
+        required=_flag(document.get("required", False), f"{path}.required"),
     )
 
 

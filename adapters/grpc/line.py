@@ -7,7 +7,7 @@ lines, the adapter takes a seat on one for each attempt.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, Awaitable
+from collections.abc import Awaitable
 from types import TracebackType
 from typing import Protocol, Self, cast
 
@@ -27,9 +27,11 @@ class UnaryMethod(Protocol):
     def __call__(self, request: bytes, *, timeout: float, metadata: Metadata) -> Awaitable[bytes]: ...
 
 
-class Answering(AsyncIterable[bytes], Protocol):
-    """The answers of a streaming method, read one by one."""
+class Answering(Protocol):
+    """The answers of a streaming method, read one by one: messages, then gRPC's mark for the end. (Its iterator is the
+    same through an async generator more, which costs and would have to be closed.)"""
 
+    async def read(self) -> object: ...
     def cancel(self) -> bool: ...
 
 

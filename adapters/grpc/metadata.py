@@ -2,7 +2,7 @@
 
     authorization          Bearer <internal token>; its audience is `grpc://<agent name>`, whatever the target
     ix-call                the call's id, the same in the audit log
-    ix-delivery            what to deduplicate by: the same in every attempt (the call's id, where no log is involved)
+    ix-delivery            what to deduplicate by: the same in every attempt (of a skill the call's id, else the turn's)
     ix-attempt             1, 2, …
     ix-fence               0 where no log is involved
     traceparent, …         as the configured propagators write them
@@ -35,13 +35,13 @@ def audience(agent: AgentName) -> str:
     return f"grpc://{agent}"
 
 
-def write_entries(call: Call, *, token: str, context: Context | None, limit: int) -> Entries:
+def write_entries(call: Call, *, delivery: str, token: str, context: Context | None, limit: int) -> Entries:
     """Everything that is the same in every attempt.
 
     Raises:
         TooLarge: the client's answers and their state are over `limit` bytes.
     """
-    entries: Entries = [("authorization", f"Bearer {token}"), ("ix-call", call.id), ("ix-delivery", call.id)]
+    entries: Entries = [("authorization", f"Bearer {token}"), ("ix-call", call.id), ("ix-delivery", delivery)]
     carrier: dict[str, str] = {}
     propagate.inject(carrier, context)
     entries += [(key.lower(), value) for key, value in carrier.items() if _fits(value)]
@@ -50,11 +50,11 @@ def write_entries(call: Call, *, token: str, context: Context | None, limit: int
     return entries
 
 
-def write_metadata(entries: Entries, *, attempt: int) -> Metadata:
+def write_metadata(entries: Entries, *, attempt: int, fence: int = 0) -> Metadata:
     """The metadata of one attempt; nothing where there is nothing to tell."""
     if not entries:
         return Metadata()
-    return Metadata(*entries, ("ix-attempt", str(attempt)), ("ix-fence", "0"))
+    return Metadata(*entries, ("ix-attempt", str(attempt)), ("ix-fence", str(fence)))
 
 
 def _answers(offer: ClientOffer, limit: int) -> Entries:

@@ -1,15 +1,14 @@
 """Plans: what is the same for every call of a revision, made at its first call and kept while it is used."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from adapters.base import Permitted
-from adapters.grpc import spans
 from adapters.grpc.codec import Codec, codec_for
 from adapters.grpc.metadata import audience
 from adapters.grpc.results import Answers, MessageAnswers, SpokenAnswers
+from adapters.grpc.spans import Opening, opening
 from registry.model import Digest, Pin, Skill, SkillId
 
 KEPT: Final = 4_096
@@ -25,8 +24,7 @@ class Plan:
     codec: Codec
     answers: Answers
     audience: str
-    span_name: str
-    span_attributes: Mapping[str, str]
+    opening: Opening
 
 
 class Plans:
@@ -55,6 +53,5 @@ def _made(skill: Skill, descriptor_set: bytes) -> Plan:
         codec=codec,
         answers=SpokenAnswers(skill.id) if skill.speaks_for_itself else MessageAnswers(codec),
         audience=audience(skill.agent),
-        span_name=skill.method.removeprefix("/"),
-        span_attributes=spans.opening(skill),
+        opening=opening(skill.method),
     )

@@ -12,14 +12,14 @@ from google.protobuf.message import DecodeError
 from interchange.v1 import agent_pb2 as wire
 
 from adapters.grpc.codec import Codec
-from adapters.grpc.values import read_struct, read_value
+from adapters.parts import read_part
+from adapters.values import read_struct, read_value
 from registry.model import (
     FarSideError,
     FarSideFault,
     InputRequest,
     JsonObject,
     JsonValue,
-    Part,
     Result,
     SkillId,
 )
@@ -72,7 +72,7 @@ class SpokenAnswers:
             return Result(
                 structured=structured,
                 text=orjson.dumps(structured).decode() if message.HasField("structured") else "",
-                parts=tuple(map(_read_part, message.content)),
+                parts=tuple(map(read_part, message.content)),
                 is_error=message.is_error,
                 input_requests=_read_requests(message.input_requests),
                 request_state=message.request_state,
@@ -105,21 +105,6 @@ class SpokenAnswers:
     def _garbled(self, sentence: str) -> FarSideError:
         message = f"{self._skill} answered with a SkillResult that cannot be read: {sentence}."
         return FarSideError(message, fault=FarSideFault.GARBLED)
-
-
-def _read_part(part: wire.Part) -> Part:
-    kind = part.WhichOneof("content")
-    if kind is None:
-        raise ValueError("a part without content")
-    return Part(
-        text=part.text if kind == "text" else None,
-        raw=part.raw if kind == "raw" else None,
-        url=part.url if kind == "url" else None,
-        data=read_value(part.data) if kind == "data" else None,
-        media_type=part.media_type,
-        filename=part.filename,
-        metadata=read_struct(part.metadata),
-    )
 
 
 def _read_requests(requests: Sequence[wire.InputRequest]) -> tuple[InputRequest, ...]:

@@ -1,4 +1,4 @@
-"""What a gRPC status means to the caller: one table, and how much of the service's own words may be shown.
+"""What a gRPC status means to the caller: one table, and how much of the far side's own words may be shown.
 
 A service's words about the request are for whoever made it. Its words about itself (INTERNAL, UNKNOWN, DATA_LOSS) and
 gRPC's about the network may hold what is nobody's business; they go to the log, under the call's id.
@@ -13,8 +13,8 @@ from grpc import StatusCode
 from grpc.aio import AioRpcError, Metadata
 
 from adapters.grpc.details import Extra, read_extra
-from adapters.grpc.text import clean
-from registry.model import Call, DeadlinePassed, FarSideError, FarSideFault, InterchangeError, Skill, TooLarge
+from adapters.text import clean
+from registry.model import Call, DeadlinePassed, FarSideError, FarSideFault, TooLarge
 
 log = logging.getLogger(__name__)
 
@@ -22,9 +22,17 @@ DETAILS = 1_024
 """Bytes of a service's words that are shown."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Who was asked: a skill by its id, an agent by its name. `repeatable`: asking twice does nothing twice."""
+
+    name: str
+    repeatable: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """`sentence` follows the skill's id. `shown`: the service's own words may come after."""
+    """`sentence` follows the name of who was asked. `shown`: the service's own words may come after."""
 
     fault: FarSideFault
     sentence: str
@@ -36,8 +44,8 @@ _OUR_FAULT = "did not accept the gateway's own credential; that is the gateway's
 _WITHHELD = "failed; the details are in the gateway's log"
 
 MEANINGS: Mapping[StatusCode, Meaning] = {
-    StatusCode.INVALID_ARGUMENT: Meaning(FarSideFault.REJECTED, "rejected the arguments"),
-    StatusCode.OUT_OF_RANGE: Meaning(FarSideFault.REJECTED, "rejected an argument as out of range"),
+    StatusCode.INVALID_ARGUMENT: Meaning(FarSideFault.REJECTED, "rejected what it was sent"),
+    StatusCode.OUT_OF_RANGE: Meaning(FarSideFault.REJECTED, "rejected something it was sent as out of range"),
     StatusCode.FAILED_PRECONDITION: Meaning(FarSideFault.REJECTED, "cannot do this as things stand"),
     StatusCode.NOT_FOUND: Meaning(FarSideFault.NOT_FOUND, "did not find it"),
     StatusCode.ALREADY_EXISTS: Meaning(FarSideFault.CONFLICT, "says that it exists already"),
@@ -79,35 +87,37 @@ def code_of(error: AioRpcError) -> StatusCode:
     return cast("_Error", error).code()
 
 
-def read_status(error: AioRpcError, *, call: Call, skill: Skill, limit: int) -> InterchangeError:
+def read_status(
+    error: AioRpcError, *, call: Call, asked: Asked, limit: int
+) -> DeadlinePassed | FarSideError | TooLarge:
     """Say in our own words what a status means. `limit` is the answer's, for the message."""
     wire = cast("_Error", error)
     code, details = wire.code(), wire.details() or ""
     if code is StatusCode.DEADLINE_EXCEEDED:
-        return DeadlinePassed(f"{skill.id} did not answer in time.")
+        return DeadlinePassed(f"{asked.name} did not answer in time.")
     if code is StatusCode.RESOURCE_EXHAUSTED and any(words in details for words in _TOO_LARGE):
         return TooLarge(
-            f"The answer of {skill.id} is over the limit of {limit} bytes, or the metadata with it over theirs."
+            f"The answer of {asked.name} is over the limit of {limit} bytes, or the metadata with it over theirs."
         )
     meaning = MEANINGS[code]
     if not meaning.shown:
-        _withhold(call, skill, code, details)
+        _withhold(call, asked, code, details)
     extra = read_extra(wire.trailing_metadata())
     return FarSideError(
-        _message(meaning, skill, details, extra),
+        _message(meaning, asked, details, extra),
         fault=meaning.fault,
         retryable=meaning.retryable,
         retry_after=extra.retry_after,
     )
 
 
-def _message(meaning: Meaning, skill: Skill, details: str, extra: Extra) -> str:
+def _message(meaning: Meaning, asked: Asked, details: str, extra: Extra) -> str:
     words = [clean(word, DETAILS) for word in (details, *extra.violations) if word] if meaning.shown else []
-    doubt = meaning.fault is FarSideFault.UNAVAILABLE and not skill.hints.repeatable
-    end = "; it may have been carried out all the same." if doubt else "."
-    return f"{skill.id} {meaning.sentence}" + (f": {clean('; '.join(words), DETAILS)}" if words else end)
+    doubt = meaning.fault is FarSideFault.UNAVAILABLE and not asked.repeatable
+    end = "; what was asked may have been carried out all the same." if doubt else "."
+    return f"{asked.name} {meaning.sentence}" + (f": {clean('; '.join(words), DETAILS)}" if words else end)
 
 
-def _withhold(call: Call, skill: Skill, code: StatusCode, details: str) -> None:
-    fields = {"call": call.id, "skill": skill.id, "status": code.name, "details": clean(details, 4 * DETAILS)}
+def _withhold(call: Call, asked: Asked, code: StatusCode, details: str) -> None:
+    fields = {"call": call.id, "asked": asked.name, "status": code.name, "details": clean(details, 4 * DETAILS)}
     log.warning("A service failed.", extra=fields)

@@ -5,13 +5,13 @@ the result, bounded in number and bytes. A message is read when the one before h
 reads slowly slows the far side down, not the gateway.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from typing import Self, cast
+from collections.abc import AsyncIterator, Callable
+from typing import Self
 
 from adapters.grpc.limits import Limits
 from adapters.grpc.line import Answering
 from adapters.grpc.results import Answers
-from adapters.grpc.text import cut
+from adapters.text import cut
 from registry.model import Emit, FarSideError, FarSideFault, Progress, Result, TooLarge
 
 
@@ -19,8 +19,7 @@ class Heard:
     """Messages of a stream as they come; `on_message` is told of each, `any` says whether there was one."""
 
     def __init__(self, answering: Answering, on_message: Callable[[], None]) -> None:
-        # In truth an async generator, and one that is left in the middle must be closed.
-        self._messages = cast("AsyncGenerator[bytes, None]", aiter(answering))
+        self._answering = answering
         self._on_message = on_message
         self.any = False
 
@@ -28,13 +27,12 @@ class Heard:
         return self
 
     async def __anext__(self) -> bytes:
-        message = await anext(self._messages)
+        message = await self._answering.read()
+        if not isinstance(message, bytes):  # gRPC's mark for the end
+            raise StopAsyncIteration
         self.any = True
         self._on_message()
         return message
-
-    async def aclose(self) -> None:
-        await self._messages.aclose()
 
 
 async def read_last(messages: AsyncIterator[bytes], answers: Answers, emit: Emit, *, limits: Limits) -> Result:

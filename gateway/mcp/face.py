@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from itertools import count
 from typing import Any, cast
 
 import mcp.types as t
@@ -32,14 +33,16 @@ from gateway.mcp.translate import (
     Context,
     read_call,
     read_offer,
+    read_progress,
     verified_caller,
+    write_answer,
     write_error,
     write_result,
     write_unknown_tool,
 )
 from gateway.principal import VERIFIED
+from gateway.sight import Sight
 from gateway.telemetry.parents import under_callers_trace
-from policies.identity.directory import Directory
 from policies.identity.tokens import Verified
 from registry.model import (
     CATALOG,
@@ -48,13 +51,12 @@ from registry.model import (
     BadRequest,
     Call,
     ClientOffer,
+    Emission,
     Emit,
     InterchangeError,
     JsonObject,
     NeedsScope,
     Overloaded,
-    Progress,
-    SkillId,
     Streaming,
     Target,
     TargetKind,
@@ -65,7 +67,8 @@ from registry.model import (
 logger = logging.getLogger(__name__)
 
 INSTRUCTIONS = (
-    "Tools are skills of a company's services. You see those you may use; what you may not use does not exist."
+    "Tools are skills of a company's services, and agents that answer in words. You see those you may use; what you may"
+    " not use does not exist."
 )
 _caller: ContextVar[Verified | None] = ContextVar("caller", default=None)
 
@@ -78,7 +81,7 @@ class McpFace:
         *,
         corridor: Corridor,
         live: Live,
-        directory: Directory,
+        sight: Sight,
         subscriptions: Subscriptions,
         rules: McpRules,
         limits: Limits,
@@ -87,7 +90,7 @@ class McpFace:
     ) -> None:
         self._handle = corridor.handle
         self._live = live
-        self._directory = directory
+        self._sight = sight
         self._rules = rules
         self._limits = limits
         self._subscriptions = subscriptions
@@ -116,9 +119,7 @@ class McpFace:
             on_call_tool=cast("Any", self._call_tool),
             on_subscriptions_listen=self._subscriptions.listen,
         )
-        security = RequestStateSecurity(
-            keys=[state_key], bind_principal=lambda ctx: str(verified_caller(ctx).principal)
-        )
+        security = RequestStateSecurity(keys=[state_key], bind_principal=lambda ctx: str(verified_caller(ctx).chain))
         server.middleware.append(RequestStateBoundary(security, default_audience=server.name))
         return server
 
@@ -164,7 +165,7 @@ class McpFace:
             await JSONResponse({"error": error.message}, 429)(scope, receive, send)
 
     async def _changed(self) -> None:
-        self._shelf.keep_only(self._live.current().catalog.skills)
+        self._shelf.keep_only(self._live.current().catalog)
         await self._subscriptions.tools_changed()
 
     def _schema_with_headers(self, name: str) -> Mapping[str, Any] | None:
@@ -177,7 +178,9 @@ class McpFace:
         if entry is None or not any(param.header for param in entry.skill.params):
             return None
         caller = _caller.get()
-        return entry.skill.input_schema if caller is not None and self._sees(caller, entry.skill.id) else None
+        return (
+            entry.skill.input_schema if caller is not None and self._sight.sees_skill(caller, entry.skill.id) else None
+        )
 
     def _is_plain(self, tool: str, caller: Verified) -> bool:
         """Whether a call of this tool may take the express lane. What the caller does not see may, like what does not
@@ -189,12 +192,7 @@ class McpFace:
         plain = skill.streaming is Streaming.UNARY and not skill.speaks_for_itself
         if plain and not any(param.header for param in skill.params):
             return True
-        return not self._sees(caller, skill.id)
-
-    def _sees(self, caller: Verified, skill: SkillId) -> bool:
-        now = self._live.current()
-        standing = self._directory.standing(caller.principal, caller.groups)
-        return skill in now.judge.listed((standing,), now.catalog, caller.scopes)
+        return not self._sight.sees_skill(caller, skill.id)
 
     async def _list_tools(self, context: Context, params: t.PaginatedRequestParams | None) -> dict[str, Any]:
         try:
@@ -214,19 +212,22 @@ class McpFace:
         except InterchangeError as error:
             return write_error(error)
         page, catalog = cast("Mapping[str, Any]", result.structured), self._live.current().catalog
-        entries = [catalog.skills[skill] for skill in page["skills"] if skill in catalog.skills]
+        tools = [self._shelf.tool(catalog, name) for name in page["names"]]
         answer: dict[str, Any] = {
             "resultType": "complete",
-            "tools": [self._shelf.tool(entry) for entry in entries],
+            "tools": [tool for tool in tools if tool is not None],
             "ttlMs": self._rules.ttl_ms,
             "cacheScope": "private",
         }
         if page["more"]:
-            answer["nextCursor"] = write_cursor(page["skills"][-1])
+            answer["nextCursor"] = write_cursor(page["names"][-1])
         return answer
 
     async def _call_tool(self, context: Context, params: t.CallToolRequestParams) -> dict[str, Any]:
-        async def emit(progress: Progress) -> None:
+        steps = count(1)
+
+        async def emit(emission: Emission) -> None:
+            progress = read_progress(emission, steps)
             await context.session.report_progress(progress.progress, progress.total, progress.text or None)
 
         offer = read_offer(context, params)
@@ -240,11 +241,12 @@ class McpFace:
             return await self._outcome(call, nowhere, scope=scope, version=VERSION)
 
     def _invocation(self, verified: Verified, tool: str, arguments: JsonObject, offer: ClientOffer) -> Call:
-        target = Target(TargetKind.SKILL, tool)
+        entry = self._live.current().catalog.agent(tool)  # never a skill's name too: a publish sees to that
+        converses = entry is not None and entry.agent.converses
         return read_call(
             verified,
-            action=Action.INVOKE,
-            target=target,
+            action=Action.MESSAGE if converses else Action.INVOKE,
+            target=Target(TargetKind.AGENT if converses else TargetKind.SKILL, tool),
             content=arguments,
             seconds=self._limits.call_seconds,
             offer=offer,
@@ -267,4 +269,6 @@ class McpFace:
         except Exception:
             logger.exception("call failed inside the gateway", extra={"call": call.id})
             raise MCPError(t.INTERNAL_ERROR, f"The gateway failed; operators find this call as {call.id}.") from None
+        if call.action is Action.MESSAGE:
+            return write_answer(result)
         return write_result(result, offer=call.offer, version=version)

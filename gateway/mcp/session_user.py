@@ -1,6 +1,7 @@
 """Who the MCP SDK believes a request's user to be: it binds sessions of older revisions to exactly this.
 
-The SDK compares client, issuer and subject, and recognises only its own class. It never gets the token.
+The SDK compares client, issuer and subject, and recognises only its own class. It never gets the token. An agent that
+acts for somebody is somebody else than the same agent alone.
 """
 
 from functools import lru_cache
@@ -20,7 +21,7 @@ def session_user(verified: Verified) -> AuthenticatedUser:
             client_id=verified.client_id,
             scopes=sorted(verified.scopes),
             expires_at=int(verified.expires_at),
-            subject=verified.principal.subject,
+            subject=" > ".join(f"{link.kind}:{link.issuer} {link.subject}" for link in verified.chain),
             claims={"iss": verified.principal.issuer},
         )
     )

@@ -5,7 +5,7 @@ Inside there is one shape of call and result; what an older revision cannot expr
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -20,25 +20,32 @@ from policies.identity.tokens import Verified
 from registry.model import (
     NOTHING_OFFERED,
     Action,
+    Artifact,
     BadRequest,
     Call,
     CallId,
     ClientOffer,
     Deadline,
+    Delta,
+    Emission,
     FarSideError,
     FarSideFault,
     InputRequest,
     InterchangeError,
     JsonObject,
     Part,
+    Progress,
     Result,
+    Said,
     Target,
     Unknown,
-    alone,
     new_call_id,
 )
 
 NO_CALL = CallId("")
+
+PROGRESS = 1_000
+"""Characters of what is told on the way."""
 
 LINKED = frozenset({"javascript", "data", "file", "vbscript", "blob", "about"})
 """Schemes that a link never has."""
@@ -82,13 +89,14 @@ def read_call(
     """A request as a call of whoever presented the token."""
     return Call(
         id=new_call_id(),
-        chain=alone(verified.principal),
+        chain=verified.chain,
         action=action,
         target=target,
         content=content,
         deadline=Deadline.after(seconds),
         scopes=verified.scopes,
         groups=verified.groups,
+        groups_before=verified.groups_behind,
         door="mcp",
         offer=offer,
     )
@@ -129,6 +137,38 @@ def write_result(result: Result, *, offer: ClientOffer, version: str) -> dict[st
     ):
         answer["structuredContent"] = result.structured
     return answer
+
+
+def write_answer(result: Result) -> dict[str, Any]:
+    """What an agent answered as a `CallToolResult`: its words and its artifacts, and the same as data."""
+    parts = [*result.parts, *(part for artifact in result.artifacts for part in artifact.parts)]
+    data = [part.data for part in parts if part.data is not None]
+    structured = {
+        "conversation": result.conversation,
+        "turn": result.turn,
+        "state": "completed",
+        "text": "".join(part.text for part in parts if part.text is not None),
+        "data": data[-1] if data else None,
+    }
+    content = [write_part(part) for part in parts]
+    return {"resultType": "complete", "content": content, "structuredContent": structured, "isError": False}
+
+
+def read_progress(emission: Emission, steps: Iterator[int]) -> Progress:
+    """What MCP can tell of something on the way: that it goes on, and in a few words how."""
+    match emission:
+        case Progress():
+            return emission
+        case Delta():
+            return Progress(progress=next(steps), text=_words([emission.part]))
+        case Said():
+            return Progress(progress=next(steps), text=_words(emission.parts))
+        case Artifact():
+            return Progress(progress=next(steps), text=_plain(emission.name) or "something was made")
+
+
+def _words(parts: Iterable[Part]) -> str:
+    return "".join(part.text for part in parts if part.text is not None)[:PROGRESS]
 
 
 def write_part(part: Part) -> dict[str, Any]:

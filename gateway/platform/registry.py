@@ -28,7 +28,6 @@ from registry.model import (
     Principal,
     Result,
     Unauthenticated,
-    alone,
     new_call_id,
     nowhere,
 )
@@ -95,13 +94,14 @@ def _take_place(context: Context, places: PrincipalLimits, principal: Principal)
 def _call(operation: str, content: JsonObject, verified: Verified, deadline: Deadline) -> Call:
     return Call(
         id=new_call_id(),
-        chain=alone(verified.principal),
+        chain=verified.chain,
         action=action_of(operation, content),
         target=CATALOG,
         content={"operation": operation, **content},
         deadline=deadline,
         scopes=verified.scopes,
         groups=verified.groups,
+        groups_before=verified.groups_behind,
         door="platform",
     )
 

@@ -29,6 +29,7 @@ MCP_METHOD: Final = "mcp.method.name"
 MCP_VERSION: Final = "mcp.protocol.version"
 TOOL_NAME: Final = "gen_ai.tool.name"
 OPERATION: Final = "gen_ai.operation.name"
+AGENT_NAME: Final = "gen_ai.agent.name"
 REQUEST_ID: Final = "jsonrpc.request.id"
 
 EXCEPTION: Final = "exception"
@@ -90,6 +91,7 @@ def allowed(registered: Check) -> Mapping[str, Check]:
         MCP_METHOD: MCP_METHODS.__contains__,
         MCP_VERSION: _matches(r"\d{4}-\d{2}-\d{2}"),
         TOOL_NAME: registered,
+        AGENT_NAME: registered,
         OPERATION: WORD,
         REQUEST_ID: _matches(r"\d{1,19}"),
         "rpc.system": WORD,

@@ -4,9 +4,14 @@ A key's id is its thumbprint (RFC 7638), so that a restart publishes the same ke
 module except as signatures.
 """
 
+import base64
+import json
 from pathlib import Path
 from typing import cast
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
@@ -15,6 +20,8 @@ from policies.identity.private import read_or_create
 from registry.model import BadRequest, JsonObject
 
 ALGORITHM = "ES256"
+
+_SAME_EVERY_TIME = ECDSA(hashes.SHA256(), deterministic_signing=True)
 
 
 class SigningKey:
@@ -28,6 +35,18 @@ class SigningKey:
         """A compact JWS over the claims; `typ` says what kind of token it is (RFC 9068 §2.1)."""
         header = {"alg": ALGORITHM, "typ": typ, "kid": self.kid}
         return jwt.encode(header, dict(claims), self.key, algorithms=[ALGORITHM], default_type=None)
+
+    def sign_detached(self, payload: bytes, header: JsonObject) -> tuple[str, str]:
+        """Protected header and signature of a JWS whose payload travels on its own (RFC 7515, appendix F).
+
+        Whatever is signed is signed the same way every time (RFC 6979): on every replica and after every restart.
+        """
+        protected = _base64url(
+            json.dumps({"alg": ALGORITHM, "kid": self.kid, **header}, separators=(",", ":")).encode()
+        )
+        whole = f"{protected}.{_base64url(payload)}".encode()
+        r, s = decode_dss_signature(self.key.get_op_key("sign").sign(whole, _SAME_EVERY_TIME))
+        return protected, _base64url(r.to_bytes(32, "big") + s.to_bytes(32, "big"))
 
     def public(self) -> JsonObject:
         """The public half as a JWK."""
@@ -56,3 +75,7 @@ def load_signing_key(folder: Path, name: str) -> SigningKey:
     if not key.is_private or key.curve_name != "P-256":
         raise BadRequest(f"{path}: not a P-256 private key; move it away and a new one is made")
     return SigningKey(key)
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -56,6 +56,9 @@ class Chain:
     def __len__(self) -> int:
         return len(self.links)
 
+    def __str__(self) -> str:
+        return " > ".join(map(str, self.links))
+
     @property
     def depth(self) -> int:
         """How many links: 1 for a principal that acts alone."""

@@ -10,7 +10,7 @@ import orjson
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from policies.cedar import Entity
+from policies.cedar import Entity, Uid
 from policies.decision import Verdict
 from policies.facts import Standing
 from policies.load import PolicySource, baseline, build_judge
@@ -71,6 +71,20 @@ IF_SKILL = (
     'if resource.openWorld then resource.approval == "never" else resource.idempotent',
     'resource.approval like "re*"',
 )
+OF_AGENTS = ("resource is Agent", 'resource is Agent in Domain::"d1"', 'resource == Agent::"a1"', *OF_ALL)
+IF_AGENT = (
+    "resource.classification >= principal.clearance",
+    "resource.clearance < principal.clearance",
+    'resource.issuer == ""',
+    'resource.tags.contains("t")',
+    'resource == Agent::"a2"',
+    'resource in [Agent::"a3", Agent::"a2"]',
+    'resource is Agent in Domain::"d1"',
+    "resource.domain == principal.domain",
+    "principal == resource",
+    "resource in principal",
+    "[resource].contains(resource) && resource.classification > 2",
+)
 IF_INVOKED = ("context.tainted", "context.hour < 12", "context has approvedBy", "context.args == {}")
 
 
@@ -97,6 +111,21 @@ def policies(draw: st.DrawFn) -> str:
     remedy = '@remedy("approval") ' if head.startswith("forbid") and draw(st.booleans()) else ""
     clause = draw(st.sampled_from(("when", "unless")))
     return f"{remedy}{head} {clause} {{ {draw(st.sampled_from(conditions))} }};"
+
+
+@st.composite
+def policies_of_agents(draw: st.DrawFn) -> str:
+    """One policy about agents that the strict validator accepts."""
+    action = draw(
+        st.sampled_from(('action in Action::"use"', 'action == Action::"list"', 'action == Action::"message"'))
+    )
+    resource = draw(st.sampled_from(OF_AGENTS if "use" not in action else OF_AGENTS[:3]))
+    conditions = [*ALWAYS, *(IF_AGENT if resource in OF_AGENTS[:3] else ())]
+    head = (
+        f"{draw(st.sampled_from(('permit', 'permit', 'forbid')))} ({draw(st.sampled_from(WHO))}, {action}, {resource})"
+    )
+    clause = draw(st.sampled_from(("when", "unless")))
+    return f"{head} {clause} {{ {draw(st.sampled_from(conditions))} }};"
 
 
 @st.composite
@@ -131,7 +160,15 @@ def worlds(draw: st.DrawFn) -> World:
     registered, stranger = draw(standings(PrincipalKind.AGENT, "a1")), draw(standings(PrincipalKind.AGENT, "x"))
     chains = ((person,), (other, registered), (registered,), (person, stranger, registered))
     known = [draw(skills(name)) for name in draw(st.lists(st.sampled_from(SKILLS), unique=True, min_size=1))]
-    owners = [agent(name, domain=draw(st.sampled_from(DOMAINS[:2]))) for name in ("a1", "a2")]
+    owners = [
+        agent(
+            name,
+            domain=draw(st.sampled_from(DOMAINS[:2])),
+            classification=draw(st.sampled_from((Classification.PUBLIC, Classification.CONFIDENTIAL))),
+            tags=draw(st.sampled_from(((), ("t",)))),
+        )
+        for name in ("a1", "a2")
+    ]
     return World(catalog=catalog(known, owners), chains=(draw(st.sampled_from(chains)), draw(st.sampled_from(chains))))
 
 
@@ -147,8 +184,10 @@ class Whole:
         self._alone: dict[str, cedarpy.PolicySet] = {}
         self._entities: dict[tuple[Standing, Standing | None], cedarpy.Entities] = {}
 
-    def ask(self, chain: Sequence[Standing], link: Standing, action: str, name: SkillId) -> tuple[bool, frozenset[str]]:
-        answer = self._answer(chain, link, action, name, self._set)
+    def ask(
+        self, chain: Sequence[Standing], link: Standing, action: str, name: str, *, kind: str = "Skill"
+    ) -> tuple[bool, frozenset[str]]:
+        answer = self._answer(chain, link, action, Uid(kind, name), self._set)
         reasons = (int(reason.removeprefix("policy")) for reason in answer.diagnostics.reasons)
         return answer.allowed, frozenset(self._ids[reason] for reason in reasons)
 
@@ -157,22 +196,24 @@ class Whole:
         if forbid not in self._alone:
             permit = forbid[forbid.index("forbid") :].replace("forbid", "permit", 1)
             self._alone[forbid] = cedarpy.PolicySet.from_str(permit)
-        return self._answer(chain, link, action, name, self._alone[forbid]).allowed
+        return self._answer(chain, link, action, Uid("Skill", name), self._alone[forbid]).allowed
 
     def _answer(
-        self, chain: Sequence[Standing], link: Standing, action: str, name: SkillId, policies: cedarpy.PolicySet
+        self, chain: Sequence[Standing], link: Standing, action: str, resource: Uid, policies: cedarpy.PolicySet
     ) -> cedarpy.AuthzResult:
         person = chain[0] if chain[0].principal.kind is PrincipalKind.PERSON else None
         context: dict[str, object] = {"scopes": sorted(SCOPES), "environment": "production", "depth": len(chain)}
         if person:
             context["person"] = {"__entity": {"type": "Person", "id": person.principal.name}}
+        if action != "list":
+            context |= {"tainted": False, "hour": 12}
         if action == "invoke":
-            context |= {"tainted": False, "hour": 12, "args": {}}
+            context |= {"args": {}}
         uid = principal_uid(link.principal)
         request = {
             "principal": {"type": uid.type, "id": uid.id},
             "action": {"type": "Action", "id": action},
-            "resource": {"type": "Skill", "id": name},
+            "resource": {"type": resource.type, "id": resource.id},
             "context": context,
         }
         if (link, person) not in self._entities:
@@ -219,6 +260,30 @@ def test_a_slice_decides_and_lists_as_the_whole_set_does(texts: list[str], world
             for forbid in (text for text in texts if "forbid" in text and '"list"' not in text):
                 if any(engine.matches(forbid, chain, link, "invoke", name) for link in chain):
                     assert not call.allowed
+
+
+@settings(max_examples=600, deadline=None, suppress_health_check=SLOW)
+@given(texts=st.lists(policies_of_agents(), min_size=1, max_size=12), world=worlds(), doubled=st.booleans())
+def test_agents_are_listed_and_messaged_as_the_whole_set_decides(
+    texts: list[str], world: World, *, doubled: bool
+) -> None:
+    judge = build_judge([PolicySource("test.cedar", "\n".join(texts))], world.catalog)
+    engine = Whole(texts, world.catalog)
+    for chain in world.chains:
+        links = (*chain, chain[-1]) if doubled else chain  # the same agent twice, too
+        listed = judge.listed_agents(links, world.catalog, SCOPES)
+        assert list(listed) == sorted(listed)
+        for name in world.catalog.agents:
+            target = Target(TargetKind.AGENT, name)
+            seen = all(engine.ask(links, link, "list", name, kind="Agent")[0] for link in links)
+            assert decide(judge, world.catalog, links, Action.LIST, target, scopes=SCOPES).allowed is seen
+            assert (name in listed) is seen
+            assert judge.sees_agent(links, name, SCOPES) is seen
+            call = decide(judge, world.catalog, links, Action.MESSAGE, target, scopes=SCOPES)
+            may = all(engine.ask(links, link, "message", name, kind="Agent")[0] for link in links)
+            assert call.allowed is (seen and may)
+            assert (call.verdict is Verdict.UNKNOWN) is not seen
+        assert not judge.sees_agent(links, "nobody", SCOPES)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=SLOW)

@@ -12,6 +12,7 @@ from conformance import node
 
 CLIENTS = Path(__file__).parents[1] / "clients"
 INSPECTOR = Path("@modelcontextprotocol") / "inspector" / "clients" / "launcher" / "build" / "index.js"
+A2A_CLIENTS = CLIENTS / "a2a"
 SECONDS = 60.0
 
 
@@ -34,6 +35,20 @@ def run_client(script: str, url: str, token: str, plan: Mapping[str, Any]) -> Ma
     """Run one of the scripts and return its report."""
     modules()
     ended = _run(CLIENTS / script, url, token, json.dumps(plan))
+    assert ended.code == 0, f"{script} failed ({ended.code}):\n{ended.errors}"
+    return json.loads(ended.output)
+
+
+@cache
+def a2a_modules() -> Path:
+    """`node_modules` of the client of A2A."""
+    return node.install(A2A_CLIENTS)
+
+
+def run_a2a_client(script: str, *words: str) -> Mapping[str, Any]:
+    """Run one of the scripts of `tests/clients/a2a` and return its report."""
+    a2a_modules()
+    ended = _run(A2A_CLIENTS / script, *words)
     assert ended.code == 0, f"{script} failed ({ended.code}):\n{ended.errors}"
     return json.loads(ended.output)
 

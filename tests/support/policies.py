@@ -35,6 +35,7 @@ from registry.model import (
     ToolName,
     new_call_id,
 )
+from registry.subjects import About
 
 ISSUER = "https://issuer.test"
 
@@ -80,7 +81,14 @@ def skill(
     return SkillEntry(skill=content, revision=1, pin=Pin(pin), descriptors=Digest("sha256:d"), binding=None)
 
 
-def agent(name: str, *, domain: str = "hiring", classification: Classification = Classification.INTERNAL) -> AgentEntry:
+def agent(
+    name: str,
+    *,
+    domain: str = "hiring",
+    classification: Classification = Classification.INTERNAL,
+    tags: tuple[str, ...] = (),
+    converse: str | None = None,
+) -> AgentEntry:
     content = Agent(
         name=AgentName(name),
         title=name,
@@ -89,7 +97,9 @@ def agent(name: str, *, domain: str = "hiring", classification: Classification =
         version="0.1.0",
         service=f"test.{name}",
         skills=(),
+        tags=tags,
         classification=classification,
+        converse=f"/test.{name}/Converse" if converse is None else converse,
     )
     return AgentEntry(agent=content, revision=1, pin=Pin("sha256:a"), binding=None)
 
@@ -130,6 +140,7 @@ def decide(
     unbound: tuple[str, ...] = (),
     tainted: bool = False,
     approved_by: Standing | None = None,
+    about: About | None = None,
     hour: int = 12,
 ) -> Decision:
     """Decide one call as the gateway would; a string is a skill."""
@@ -154,6 +165,7 @@ def decide(
         unbound=unbound,
         tainted=tainted,
         approved_by=approved_by,
+        about=about,
         hour=hour,
     )
     return judge.decide(call, facts)

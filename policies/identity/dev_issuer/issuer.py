@@ -26,7 +26,13 @@ from policies.identity.dev_issuer.messages import (
     registration_error,
     told,
 )
-from policies.identity.dev_issuer.names import CLI_CLIENT, LOGIN_CLIENT, LOGIN_REDIRECT, PERSONA_GRANT
+from policies.identity.dev_issuer.names import (
+    CLI_CLIENT,
+    LOGIN_CLIENT,
+    LOGIN_REDIRECT,
+    PERSONA_GRANT,
+    agent_secret,
+)
 from policies.identity.dev_issuer.server import GrantServer
 from policies.identity.directory import OPERATOR, Directory
 from policies.identity.fetch import Fetcher, Unfetchable
@@ -70,6 +76,8 @@ class DevIssuer:
         self._scopes = tuple(scopes)
         self._clock = clock
         self._fixed = _own_clients(secret)
+        for client_id in (one for agent in directory.agents.values() for one in agent.client_ids):
+            self.add_client(client_id, agent_secret(secret, client_id))
         self._promises = Promises(clock, self.keys.withdraw)
         self._server = GrantServer(
             issuer=self.issuer,

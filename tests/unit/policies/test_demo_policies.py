@@ -6,8 +6,8 @@ import pytest
 
 from policies.decision import Verdict
 from policies.load import build_judge, load_policies
-from registry.model import Action, Approval, Classification
-from tests.support.policies import catalog, decide, skill, standing
+from registry.model import Action, Approval, Classification, PrincipalKind, Target, TargetKind
+from tests.support.policies import agent, catalog, decide, skill, standing
 
 KNOWN = catalog(
     [
@@ -16,7 +16,8 @@ KNOWN = catalog(
         skill("outreach.draft", read_only=False),
         skill("outreach.send", read_only=False, destructive=True, approval=Approval.REQUIRED),
         skill("ledger.show", domain="finance"),
-    ]
+    ],
+    [agent("assistant", converse="/interchange.v1.ConversingAgent/Converse")],
 )
 JUDGE = build_judge(load_policies(Path(__file__).parents[3] / "examples" / "policies"), KNOWN)
 HIRING = ("candidates.get", "candidates.search", "outreach.draft", "outreach.send")
@@ -27,6 +28,7 @@ PERSONAS = {
     "security": standing("security", "security", domain="security", clearance=Classification.RESTRICTED),
     "outsider": standing("outsider", domain="partner"),
 }
+ASSISTANT = standing("assistant", kind=PrincipalKind.AGENT)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +54,27 @@ def test_sending_waits_for_an_approval(persona: str) -> None:
     found = decide(JUDGE, KNOWN, PERSONAS[persona], Action.INVOKE, "outreach.send")
     assert (found.verdict, found.policies, found.remedies) == (Verdict.DENY, ("baseline.approval",), ("approval",))
     assert "approval by somebody else" in found.sentence
+
+
+@pytest.mark.parametrize("persona", PERSONAS)
+def test_who_works_with_candidates_may_talk_to_the_assistant(persona: str) -> None:
+    target = Target(TargetKind.AGENT, "assistant")
+    found = decide(JUDGE, KNOWN, PERSONAS[persona], Action.MESSAGE, target)
+    assert found.allowed is (persona in {"recruiter", "intern", "manager"})
+
+
+@pytest.mark.parametrize("persona", PERSONAS)
+def test_the_assistant_looks_up_for_somebody_what_they_may_look_up_themselves(persona: str) -> None:
+    who = PERSONAS[persona]
+    for name in KNOWN.skills:
+        alone = decide(JUDGE, KNOWN, who, Action.INVOKE, name).allowed
+        found = decide(JUDGE, KNOWN, [who, ASSISTANT], Action.INVOKE, name).allowed
+        assert found is (alone and name.startswith("candidates."))
+
+
+def test_the_assistant_alone_sees_and_calls_nothing() -> None:
+    assert JUDGE.listed([ASSISTANT], KNOWN, frozenset()) == ()
+    assert not any(decide(JUDGE, KNOWN, ASSISTANT, Action.INVOKE, name).allowed for name in KNOWN.skills)
 
 
 @pytest.mark.parametrize("persona", PERSONAS)

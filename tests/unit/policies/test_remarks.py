@@ -114,7 +114,7 @@ def test_a_hostile_name_stays_on_its_line() -> None:
 
 def test_the_demo_policies_leave_nothing_to_remark_on() -> None:
     known = known_to(load_directory(ROOT / "examples" / "hiring" / "directory.toml"))
-    registered = catalog([skill("candidates.search"), skill("outreach.send", read_only=False)])
+    registered = catalog([skill("candidates.search"), skill("outreach.send", read_only=False)], [agent("assistant")])
     sources = load_policies(ROOT / "examples" / "policies")
     assert build_judge(sources, registered, known=known).remarks == ()
     assert build_judge(sources, catalog(), known=known).remarks == ()

@@ -40,7 +40,7 @@ def call(offer: ClientOffer) -> Call:
 
 
 def entries(context: Context | None = None, *, offer: ClientOffer | None = None) -> dict[str, str | bytes]:
-    return dict(write_entries(call(offer or ClientOffer()), token="t", context=context, limit=100))
+    return dict(write_entries(call(offer or ClientOffer()), delivery="d", token="t", context=context, limit=100))
 
 
 def test_an_internal_token_is_for_the_agent_wherever_it_is_bound() -> None:
@@ -69,7 +69,7 @@ def test_baggage_that_would_swell_the_metadata_is_left_behind() -> None:
 
 
 def test_attempts_differ_in_their_number_only() -> None:
-    same = write_entries(call(ClientOffer()), token="t", context=None, limit=100)
+    same = write_entries(call(ClientOffer()), delivery="d", token="t", context=None, limit=100)
     first, second = (write_metadata(same, attempt=attempt) for attempt in (1, 2))
     assert (first["ix-attempt"], second["ix-attempt"]) == ("1", "2")
     second["ix-attempt"] = "1"

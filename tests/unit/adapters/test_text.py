@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.grpc.text import clean, cut
+from adapters.text import clean, cut
 
 ANYTHING = st.text(st.characters())  # lone surrogates too
 

@@ -1,0 +1,211 @@
+"""An agent as a process: it listens, publishes itself, answers turns, and drains when told to stop."""
+
+import asyncio
+import contextlib
+import random
+import signal
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Final, Protocol, Unpack, cast
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from interchange.v1 import registry_pb2
+from interchange.v1.agent_pb2_grpc import add_ConversingAgentServicer_to_server
+
+from interchange_client.conversing import SERVICE, ConversingAgent
+from interchange_client.credentials import AgentCredentials
+from interchange_client.errors import GatewayError
+from interchange_client.gateway import HttpGateway
+from interchange_client.manifest import About, write_manifest
+from interchange_client.publish import publish
+from interchange_client.tokens import InternalTokens
+from interchange_client.turns import Answer
+
+GRACE: Final = 10.0
+"""Seconds that turns in hand have to finish once the process is told to stop."""
+
+PAUSES: Final = (0.2, 10.0)
+"""Seconds before the second attempt to publish, and at most before any."""
+
+TURN: Final = 16 << 20
+"""Bytes of a turn, with its history."""
+
+_OPTIONS = (("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", TURN))
+_ANYWHERE: Final = frozenset({"", "0.0.0.0", "[::]"})  # noqa: S104 - nobody can call an agent there
+
+Pause = Callable[[float], Awaitable[object]]
+
+
+async def serve(
+    answer: Answer,
+    *,
+    listen: str,
+    gateway: str,
+    advertise: str = "",
+    credentials: AgentCredentials | None = None,
+    certificate: grpc.ServerCredentials | None = None,
+    tls: registry_pb2.Tls | None = None,
+    door: str = "",
+    ca: Path | None = None,
+    grace: float = GRACE,
+    **about: Unpack[About],
+) -> None:
+    """Serve an agent until SIGTERM or SIGINT (or until cancelled), and have its gateway know it.
+
+        asyncio.run(serve(answer, name="greeter", domain="hiring", listen="127.0.0.1:0", gateway="http://127.0.0.1:8420"))
+
+    Prints `listening HOST:PORT` once it can be called, and `published NAME` once the gateway sends it turns; while the
+    gateway is not up yet it waits, and says so on standard error. What is `about` the agent is in `manifest.About`.
+
+    listen       `host:port`; port 0 takes a free one
+    gateway      the gateway's URL, as it calls itself
+    advertise    where the gateway reaches this process, `host` or `host:port`, if that is not where it listens
+    credentials  the agent's own; else from INTERCHANGE_CLIENT_ID and INTERCHANGE_CLIENT_SECRET
+    certificate  to be called by TLS; `tls` then says how the gateway is to do that
+    door, ca     where the gateway's gRPC door is and whose certificate it has, if it does not say so itself
+    grace        seconds that turns in hand have to finish
+
+    Raises:
+        PublishRefused: the gateway does not take the agent, and waiting will not change that.
+        GatewayError: the issuer refuses the credential, or the URL is not a gateway's.
+        ValueError: an address or URL is none, or there is no credential.
+        OSError: the address is taken.
+    """
+    host = _host(listen)
+    if not advertise and host in _ANYWHERE:
+        raise ValueError(f"nobody can call {listen}: say with advertise= where the gateway reaches this agent")
+    known = credentials or AgentCredentials.from_environment(gateway)
+    tokens = InternalTokens(known.gateway_url, f"grpc://{about['name']}")
+    async with HttpGateway(known) as outward:
+        agent = ConversingAgent(answer, gateway=outward, tokens=tokens)
+        with _stop_signal() as stopped:
+            async with _listening(agent, listen, certificate=certificate, grace=grace) as port:
+                _say(f"listening {host}:{port}")
+                publishing = publish_when_possible(
+                    lambda: publish(
+                        write_manifest(about),
+                        credentials=known,
+                        target=_target(advertise or host, port),
+                        tls=tls,
+                        door=door,
+                        ca=ca,
+                    ),
+                    gateway=known.gateway_url,
+                )
+                if await _unless(stopped, publishing):
+                    _say(f"published {about['name']}")
+                    await stopped.wait()
+
+
+async def publish_when_possible(
+    attempt: Callable[[], Awaitable[object]], *, gateway: str, pause: Pause = asyncio.sleep
+) -> None:
+    """Try until the gateway answers, ever more slowly, and say once that it is being waited for.
+
+    Raises:
+        GatewayError: it answered no, and would again.
+    """
+    seconds, most = PAUSES
+    waiting = False
+    while True:
+        try:
+            await attempt()
+        except GatewayError as error:
+            if not error.retryable:
+                raise
+            if not waiting:
+                sys.stderr.write(f"waiting for the gateway at {gateway}: {error.message}\n")
+                waiting = True
+        else:
+            return
+        await pause(seconds * random.uniform(0.8, 1.2))  # noqa: S311 - so that not all agents come at once
+        seconds = min(seconds * 2, most)
+
+
+@asynccontextmanager
+async def _listening(
+    agent: ConversingAgent, listen: str, *, certificate: grpc.ServerCredentials | None, grace: float
+) -> AsyncGenerator[int]:
+    """A server that answers turns and health checks, on the port it yields; leaving drains it.
+
+    Raises:
+        OSError: the address is taken or not this machine's.
+    """
+    server = cast("Any", grpc.aio).server(options=_OPTIONS)
+    add_ConversingAgentServicer_to_server(cast("Any", agent), server)
+    checks = _health(server)
+    try:
+        port = server.add_secure_port(listen, certificate) if certificate else server.add_insecure_port(listen)
+    except RuntimeError:
+        raise OSError(f"cannot listen on {listen}: it is taken or not this machine's") from None
+    await server.start()
+    for name in ("", SERVICE):
+        await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
+    try:
+        yield port
+    finally:
+        await checks.enter_graceful_shutdown()
+        await server.stop(grace)
+
+
+class _Health(Protocol):
+    """The part used here of `grpc_health.v1.health.aio.HealthServicer`, which its stubs leave out."""
+
+    async def set(self, service: str, status: health_pb2.HealthCheckResponse.ServingStatus) -> None: ...
+
+    async def enter_graceful_shutdown(self) -> None: ...
+
+
+def _health(server: Any) -> _Health:
+    servicer = cast("Any", health).aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    return cast("_Health", servicer)
+
+
+@contextmanager
+def _stop_signal() -> Generator[asyncio.Event]:
+    """An event that SIGTERM and SIGINT set; where signals cannot be listened to, only cancelling stops."""
+    loop, stopped, heard = asyncio.get_running_loop(), asyncio.Event(), list[signal.Signals]()
+    with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopped.set)
+            heard.append(number)
+    try:
+        yield stopped
+    finally:
+        for number in heard:
+            loop.remove_signal_handler(number)
+
+
+async def _unless(stopped: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
+    """Do the work, unless it is stopped before; says whether it was done."""
+    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stopped.wait())
+    try:
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+        return working.done()
+    finally:
+        working.cancel()
+        stopping.cancel()
+
+
+def _host(listen: str) -> str:
+    host, _, port = listen.rpartition(":")
+    if not port.isdecimal():
+        raise ValueError(f"{listen!r} is not host:port, such as 127.0.0.1:0")
+    return host
+
+
+def _target(place: str, port: int) -> str:
+    """`host:port` of a place that may lack the port; IPv6 addresses stand in brackets."""
+    return place if place.rpartition(":")[2].isdecimal() and not place.endswith("]") else f"{place}:{port}"
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,157 @@
+"""The survey before the checks: whose card it is, over which interfaces the agent speaks, and what may be said to it."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from conformance.a2a.answers import Answer, NothingToExamine
+from conformance.a2a.protocol import VERSION, WELL_KNOWN, Binding
+from conformance.a2a.shapes import Object, is_filled, is_object, member, objects
+from conformance.a2a.speaking import Interface, Speaker
+from conformance.subject import Subject, Told
+from conformance.wire import Exchange, Wire
+
+HELLO = "hello"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class A2aSubject(Subject):
+    """An agent under examination. `interfaces` are those of its card that were found to answer."""
+
+    card_url: str
+    card_was_served: bool = False
+    card: Object = field(default_factory=dict[str, Any])
+    interfaces: tuple[Interface, ...] = ()
+
+    @property
+    def speakers(self) -> list[Speaker]:
+        """One for each binding, on the wire of this check."""
+        return [speaker_of(interface, self) for interface in self.interfaces]
+
+    def declares(self, capability: str) -> bool:
+        """Whether the card has one of the capabilities that are on or off."""
+        return member(self.card, "capabilities").get(capability) is True
+
+    @property
+    def required_extensions(self) -> tuple[str, ...]:
+        """What each request must activate."""
+        declared = objects(member(self.card, "capabilities").get("extensions"))
+        return tuple(one["uri"] for one in declared if one.get("required") is True and is_filled(one.get("uri")))
+
+    @property
+    def requires_credentials(self) -> bool:
+        """Whether the card lets nobody in without any."""
+        requirements = objects(self.card.get("securityRequirements"))
+        return bool(requirements) and all(member(one, "schemes") for one in requirements)
+
+    def message(self, **members: Any) -> dict[str, Any]:
+        """A message that the agent can be expected to take, with an id of its own.
+
+        Raises:
+            NothingToExamine: nobody said what that could be.
+        """
+        parts = said_parts(self.told, self.card)
+        return {"messageId": f"examiner-{secrets.token_hex(8)}", "role": "ROLE_USER", "parts": parts, **members}
+
+    async def fetch_card(self) -> Exchange:
+        """The card's address once more, so that the exchange is evidence."""
+        return await self.wire.get(self.card_url, headers={"accept": "application/json"})
+
+
+async def survey(told: Told, wire: Wire) -> A2aSubject:
+    """Find the card of the agent that is examined, and which of its interfaces answer."""
+    url = card_address(told)
+    exchange = await wire.get(url, headers={"accept": "application/json"})
+    card = exchange.json()
+    subject = A2aSubject(told=told, wire=wire, card_url=url, card_was_served=exchange.status == 200)
+    if exchange.status != 200 or not is_object(card):
+        return subject
+    known = A2aSubject(told=told, wire=wire, card_url=url, card_was_served=True, card=card)
+    answering = [one for one in declared_interfaces(card) if await answers(speaker_of(one, known))]
+    return A2aSubject(
+        told=told, wire=wire, card_url=url, card_was_served=True, card=card, interfaces=tuple(answering)
+    )
+
+
+def card_address(told: Told) -> str:
+    """Where the card is: at the address of the agent that was named first, or of the server."""
+    address = (told.agents[0] if told.agents else told.url).partition("#")[0]
+    return address if urlsplit(address).path.endswith(".json") else address.partition("?")[0].rstrip("/") + WELL_KNOWN
+
+
+def declared_interfaces(card: Object) -> list[Interface]:
+    """The first interface of each binding that the examiner speaks, among those of the version it speaks."""
+    declared = objects(card.get("supportedInterfaces"))
+    found: dict[Binding, Interface] = {}
+    for one in declared:
+        name, url = one.get("protocolBinding"), one.get("url")
+        if name not in list(Binding) or not is_filled(url) or _minor(one) != VERSION:
+            continue
+        same = [other for other in declared if other.get("url") == url and other.get("protocolBinding") == name]
+        interface = Interface(
+            url=url,
+            binding=Binding(name),
+            tenant=one["tenant"] if is_filled(one.get("tenant")) else "",
+            versions=frozenset(map(_minor, same)),
+        )
+        found.setdefault(interface.binding, interface)
+    return list(found.values())
+
+
+def speaker_of(interface: Interface, subject: A2aSubject) -> Speaker:
+    """Speaks to an interface of a card; with the token only where the card came from the same origin."""
+    return Speaker(
+        interface=interface,
+        wire=subject.wire,
+        trusted=_origin(interface.url) == _origin(subject.card_url),
+        extensions=subject.required_extensions,
+    )
+
+
+async def answers(speaker: Speaker) -> Answer | None:
+    """What an interface says to a regular question, if it speaks its binding at all; None if it does not."""
+    answer = await speaker.ask("GetTask", {"id": "examiner-asks-for-no-task"})
+    return answer if speaks(answer) else None
+
+
+def speaks(answer: Answer) -> bool:
+    """Whether an answer is one of its binding, or comes from a door that wants credentials before."""
+    if answer.exchange.status in (401, 403):
+        return True
+    body = answer.exchange.json()
+    if answer.binding is Binding.JSONRPC:
+        return is_object(body) and ("result" in body or "error" in body)
+    return is_object(body) and (is_object(body.get("error")) or is_filled(body.get("id")))
+
+
+def said_parts(told: Told, card: Object) -> list[Mapping[str, Any]]:
+    """The parts of a message: what the examiner was told to say, or a greeting where an agent takes text."""
+    if told.data is not None:
+        return [{"data": told.data}]
+    if told.message is not None:
+        return [{"text": told.message}]
+    if not takes(card, "text/plain"):
+        raise NothingToExamine("The agent takes no plain text: say with --message or --data what may be sent to it.")
+    return [{"text": HELLO}]
+
+
+def takes(card: Object, media_type: str) -> bool:
+    """Whether an agent says that it takes a media type, by default or for one of its skills."""
+    kind = media_type.partition("/")[0]
+    modes = [card.get("defaultInputModes"), *(skill.get("inputModes") for skill in objects(card.get("skills")))]
+    names = {str(mode).partition(";")[0].strip().lower() for one in modes if isinstance(one, list) for mode in one}
+    return bool(names & {media_type, f"{kind}/*", "*/*", kind})
+
+
+def _minor(interface: Object) -> str:
+    return ".".join(str(interface.get("protocolVersion", "")).split(".")[:2])
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    try:
+        split = urlsplit(url)
+        return split.scheme, split.hostname, split.port or {"http": 80, "https": 443}.get(split.scheme)
+    except ValueError:
+        return "", None, None

@@ -1,0 +1,128 @@
+"""The card of an agent: what a client reads before it writes to one (A2A 1.0, section 4.4).
+
+Pure: an agent, those of its skills that the reader may list, and what is offered here, in; the card as JSON out. It
+neither decides what a reader may see nor signs. INVARIANT: no member of a card is empty or has the value that its type
+in the protocol has anyway, save what is `optional` there. So it comes out of an SDK's types as it went in, and its
+signature holds.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.a2a.card_security import TokenIssuer, security_requirements, security_schemes
+from registry.catalog import AgentEntry, SkillEntry
+from registry.model import Agent, Extension, JsonObject, JsonValue, Skill
+
+CONVERSE: Final = "converse"
+"""The card skill of an agent that answers messages; no skill has this id, since theirs have a dot."""
+JSON: Final = "application/json"
+TEXT: Final = "text/plain"
+
+_BINDINGS: Final = ("JSONRPC", "HTTP+JSON")  # the first is preferred
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """Where the agents are, and whose tokens open them."""
+
+    public_url: str
+    issuer: TokenIssuer
+
+
+def agent_url(public_url: str, name: str) -> str:
+    """The one URL of an agent, for both bindings."""
+    return f"{public_url.rstrip('/')}/agents/{name}"
+
+
+def write_card(entry: AgentEntry, skills: Sequence[SkillEntry], offer: Offer) -> JsonObject:
+    """The card of an agent, without signatures; of its skills, it has these and in this order."""
+    agent, shown = entry.agent, [found.skill for found in skills]
+    modes = [TEXT, JSON] if agent.converses else [JSON]
+    return without_empty(
+        {
+            "name": agent.title or agent.name,
+            "description": agent.description or agent.title or agent.name,
+            "version": agent.version,
+            "provider": _provider(agent, offer),
+            "iconUrl": agent.icon_url,
+            "documentationUrl": agent.documentation_url,
+            "supportedInterfaces": [
+                {"url": agent_url(offer.public_url, agent.name), "protocolBinding": binding, "protocolVersion": "1.0"}
+                for binding in _BINDINGS
+            ],
+            "capabilities": {
+                "streaming": True,
+                "pushNotifications": False,
+                "extendedAgentCard": False,
+                "extensions": [_extension(one) for one in agent.extensions],
+            },
+            "securitySchemes": security_schemes(offer.issuer, {scope for skill in shown for scope in skill.scopes}),
+            "securityRequirements": security_requirements(offer.issuer),
+            "defaultInputModes": modes,
+            "defaultOutputModes": modes,
+            "skills": [*([_converse(agent)] if agent.converses else []), *(_skill(one, offer) for one in shown)],
+        }
+    )
+
+
+def without_empty(members: Mapping[str, JsonValue]) -> JsonObject:
+    """A JSON object with nothing empty left in it, however deep: no text, list or object without content."""
+    kept = {name: _filled(value) for name, value in members.items()}
+    return {name: value for name, value in kept.items() if _says_something(value)}
+
+
+def _filled(value: JsonValue) -> JsonValue:
+    if isinstance(value, Mapping):
+        return without_empty(value)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [filled for filled in map(_filled, value) if _says_something(filled)]
+    return value
+
+
+def _says_something(value: JsonValue) -> bool:
+    """Numbers and booleans always do."""
+    return bool(value) or isinstance(value, bool | int | float)
+
+
+def _provider(agent: Agent, offer: Offer) -> JsonObject:
+    """Who stands behind the agent; the protocol demands a URL with it."""
+    if not agent.provider:
+        return {}
+    return {"organization": agent.provider, "url": agent.documentation_url or offer.public_url}
+
+
+def _extension(extension: Extension) -> JsonObject:
+    required: JsonObject = {"required": True} if extension.required else {}
+    return {"uri": extension.uri, "description": extension.description, **required}
+
+
+def _converse(agent: Agent) -> JsonObject:
+    return {
+        "id": CONVERSE,
+        "name": "Converse",
+        "description": f"Answers messages, in text or data. {agent.description}".strip(),
+        "tags": agent.tags or (CONVERSE,),
+        "examples": agent.examples,
+        "inputModes": [TEXT, JSON],
+        "outputModes": [TEXT, JSON],
+    }
+
+
+def _skill(skill: Skill, offer: Offer) -> JsonObject:
+    """One skill. Its examples are the data parts that call it."""
+    return {
+        "id": skill.id,
+        "name": skill.title or skill.id,
+        "description": skill.description or skill.title or skill.id,
+        "tags": skill.tags or (skill.domain or skill.agent,),
+        "examples": [_data_part(skill, arguments) for arguments in skill.examples],
+        "inputModes": [JSON],
+        "outputModes": [JSON, TEXT] if skill.speaks_for_itself else [JSON],
+        "securityRequirements": security_requirements(offer.issuer, skill.scopes) if skill.scopes else (),
+    }
+
+
+def _data_part(skill: Skill, arguments: JsonObject) -> str:
+    return json.dumps({"skill": skill.id, "arguments": arguments}, ensure_ascii=False)

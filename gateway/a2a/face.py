@@ -1,0 +1,212 @@
+"""The face itself: every agent of the catalog at `/agents/NAME`, by one look-up and not a route each.
+
+JSON-RPC and REST share that URL, REST goes on below it, and the agent's card is beside them. Whoever may not list an
+agent is answered exactly as if there were none. The SDK does the bindings over our own handler; what it would answer
+by itself to a request that is none of its operations is answered here.
+"""
+
+import logging
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from a2a.auth.user import UnauthenticatedUser
+from a2a.server.context import ServerCallContext
+from a2a.server.routes.common import ServerCallContextBuilder
+from a2a.server.routes.jsonrpc_dispatcher import JsonRpcDispatcher
+from a2a.server.routes.rest_routes import create_rest_routes
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+from starlette.types import Message, Receive, Scope, Send
+
+from gateway.a2a.asked import VERSION, Asked, activated, read_asked
+from gateway.a2a.card_desk import CardDesk
+from gateway.a2a.handler import ASKED, Handle, Handler
+from gateway.a2a.reading import look_at
+from gateway.bodies import JSON_KEY
+from gateway.live import Live
+from gateway.principal import VERIFIED
+from gateway.refusals import status_body
+from gateway.sight import Sight
+from gateway.telemetry import names
+from gateway.telemetry.parents import under_callers_trace
+from policies.identity.tokens import Verified
+from registry.catalog import AgentEntry
+from registry.model import InterchangeError, Unknown, Visibility, nowhere
+
+PREFIX: Final = "/agents/"
+CARD: Final = "/.well-known/agent-card.json"
+"""Of an agent, below its URL; of the default agent, at the root of the host (A2A 1.0, section 8.2)."""
+
+_LOOKING: Final = 10.0
+"""Seconds that looking at an agent may take."""
+_ASKED: Final = "interchange.a2a.asked"
+_RPC: Final = frozenset({"", "/"})
+
+logger = logging.getLogger(__name__)
+_tracer = trace.get_tracer("interchange.a2a")
+
+
+class Place(NamedTuple):
+    """Where below an agent's URL a request goes: `rest` is empty or a slash for JSON-RPC."""
+
+    agent: str
+    rest: str
+
+
+class A2aFace:
+    """Serves all agents. `default_agent` is the one whose card is at the root of the host; empty: none is."""
+
+    def __init__(
+        self, *, handle: Handle, live: Live, sight: Sight, desk: CardDesk, default_agent: str, seconds: float
+    ) -> None:
+        self._handle = handle
+        self._live = live
+        self._sight = sight
+        self._desk = desk
+        self._default = default_agent
+        handler = Handler(handle=handle, seconds=seconds)
+        self._rpc = JsonRpcDispatcher(handler, _Contexts())
+        routes = create_rest_routes(handler, _Contexts())
+        # Without the SDK's mount for tenants: an agent is named by its URL and by nothing else.
+        operations = [route for route in routes if isinstance(route, Route)]
+        self._rest = Router(operations, default=_no_operation, redirect_slashes=False)
+
+    def place(self, path: str) -> Place | None:
+        """Which agent a path is about; None where it is about none."""
+        if path == CARD:
+            return Place(self._default, CARD)
+        if not path.startswith(PREFIX):
+            return None
+        agent, slash, rest = path[len(PREFIX) :].partition("/")
+        return Place(agent, slash + rest)
+
+    def is_open(self, scope: Scope) -> bool:
+        """Whether a request is for a card that anybody may read, or for one that there is not at the root."""
+        place = self.place(scope["path"])
+        if place is None or place.rest != CARD:
+            return False
+        entry = self._live.current().catalog.agent(place.agent)
+        if entry is None:
+            return not self._default and scope["path"] == CARD
+        return entry.agent.visibility is Visibility.PUBLIC
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with under_callers_trace(scope):
+            await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        place = self.place(scope["path"])
+        verified: Verified | None = scope.get(VERIFIED)
+        if place is None or not place.agent:
+            await _nothing()(scope, receive, send)
+        elif place.rest == CARD:
+            response = await self._card(scope, place, verified)
+            await response(scope, receive, send)
+        elif verified is None:
+            raise RuntimeError("a request to an agent came past the door without a principal")
+        elif entry := self._sight.agent(verified, place.agent):
+            await self._operate(scope, receive, send, place=place, verified=verified, entry=entry)
+        else:
+            response = await self._look(place.agent, verified) or _nothing()
+            await response(scope, receive, send)
+
+    async def _operate(
+        self, scope: Scope, receive: Receive, send: Send, *, place: Place, verified: Verified, entry: AgentEntry
+    ) -> None:
+        """An operation of an agent that the caller may list."""
+        asked = read_asked(scope, entry, partial(self._sight.skills_of, verified, entry))
+        scope[_ASKED] = asked
+        answering = _naming_extensions(send, activated(asked))
+        attributes = {names.OPERATION: "invoke_agent", names.AGENT_NAME: entry.agent.name}
+        with _tracer.start_as_current_span(
+            f"invoke_agent {entry.agent.name}", kind=SpanKind.SERVER, attributes=attributes
+        ):
+            if place.rest not in _RPC:
+                below = {**scope, "path": place.rest, "root_path": "", "raw_path": place.rest.encode()}
+                await self._rest(below, receive, answering)
+            elif scope["method"] != "POST":
+                await _wrong_method(scope, receive, send)
+            else:
+                response = await self._rpc.handle_requests(_Read(scope, receive))
+                await response(scope, receive, answering)
+
+    async def _card(self, scope: Scope, place: Place, verified: Verified | None) -> Response:
+        """The card of an agent, as far as the caller may see it; as a whole for anybody, where it is public."""
+        catalog = self._live.current().catalog
+        entry = catalog.agent(place.agent)
+        if verified is None:
+            if entry is None:
+                return _nothing()
+            return self._desk.answer(scope, entry, [catalog.skills[skill] for skill in entry.agent.skills], public=True)
+        refusal = await self._look(place.agent, verified)
+        seen = self._sight.agent(verified, place.agent)
+        if refusal is not None or seen is None:
+            return refusal or _nothing()
+        return self._desk.answer(scope, seen, self._sight.skills_of(verified, seen), public=False)
+
+    async def _look(self, agent: str, verified: Verified) -> Response | None:
+        """Have it decided, and put on record, that somebody looks at an agent; the answer if they may not."""
+        try:
+            await self._handle(look_at(verified, agent, seconds=_LOOKING), nowhere)
+        except Unknown:
+            return _nothing()
+        except InterchangeError as error:
+            logger.warning("an agent could not be looked at", extra={"why": error.code})
+            return _status(503, error.message)
+        return None
+
+
+class _Read(Request):
+    """A request whose JSON was read already, strictly."""
+
+    async def json(self) -> Any:
+        return self.scope[JSON_KEY]
+
+
+class _Contexts(ServerCallContextBuilder):
+    """Hands the handler what the face knows. The handler checks the version itself, and more strictly."""
+
+    def build(self, request: Request) -> ServerCallContext:
+        asked: Asked = request.scope[_ASKED]
+        return ServerCallContext.model_construct(
+            user=UnauthenticatedUser(),  # who asks is in what was asked; nothing of the SDK's decides by this
+            state={ASKED: asked, "headers": {"A2A-Version": VERSION}},
+            tenant="",
+            requested_extensions=set(asked.extensions),
+        )
+
+
+def _naming_extensions(send: Send, extensions: Sequence[str]) -> Send:
+    """A send that says in the head of the answer which extensions are in force (section 3.2.6)."""
+    if not extensions:
+        return send
+    header = (b"a2a-extensions", ", ".join(extensions).encode())
+
+    async def naming(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], header]}
+        await send(message)
+
+    return naming
+
+
+def _nothing() -> Response:
+    """The one answer where there is no agent, and where there is none for this caller."""
+    return _status(404, "There is no such agent, or it is not for you.")
+
+
+async def _no_operation(scope: Scope, receive: Receive, send: Send) -> None:
+    await _status(404, "A2A 1.0 has no such operation over REST.")(scope, receive, send)
+
+
+async def _wrong_method(scope: Scope, receive: Receive, send: Send) -> None:
+    await _status(405, "JSON-RPC is spoken here: POST, or GET the agent's card.", allow="POST")(scope, receive, send)
+
+
+def _status(code: int, message: str, *, allow: str = "") -> Response:
+    headers = {"Cache-Control": "no-store", **({"Allow": allow} if allow else {})}
+    return Response(status_body(code, message), code, headers=headers, media_type="application/json")

@@ -1,0 +1,178 @@
+"""How a call is told as a stream of A2A."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from a2a.types import a2a_pb2 as wire
+from a2a.utils.errors import InvalidAgentResponseError, InvalidParamsError
+
+from gateway.a2a.telling import Event, Telling
+from gateway.a2a.writing import Ids
+from registry.model import (
+    Action,
+    Artifact,
+    ConversationId,
+    DeadlinePassed,
+    Delta,
+    Denied,
+    Emission,
+    FarSideError,
+    FarSideFault,
+    Fault,
+    InvalidArguments,
+    Part,
+    Progress,
+    Result,
+    Said,
+    Target,
+    TargetKind,
+    TurnId,
+)
+from tests.support.calls import call
+
+IDS = Ids(context="context-1", task="task-1")
+CALL = replace(call(), action=Action.MESSAGE, target=Target(TargetKind.AGENT, "assistant"))
+
+
+def words(text: str) -> tuple[Part, ...]:
+    return (Part(text=text),)
+
+
+def answer(text: str = "", *, artifacts: tuple[Artifact, ...] = (), parts: tuple[Part, ...] | None = None) -> Result:
+    said = parts if parts is not None else words(text) if text else ()
+    return Result(parts=said, artifacts=artifacts, turn=TurnId("turn-1"), conversation=ConversationId("context-1"))
+
+
+def told(emissions: Sequence[Emission], end: Result) -> list[Event]:
+    telling = Telling(CALL, IDS)
+    return [event for emission in emissions for event in telling.on(emission)] + list(telling.end(end))
+
+
+def text_of(events: Sequence[Event], artifact: str = "answer") -> str:
+    """The artifact as a client that follows the specification puts it together."""
+    found = ""
+    for event in events:
+        if isinstance(event, wire.TaskArtifactUpdateEvent) and event.artifact.artifact_id == artifact:
+            text = "".join(part.text for part in event.artifact.parts)
+            found = found + text if event.append else text
+    return found
+
+
+def test_an_end_that_comes_before_anything_else_is_exactly_one_message() -> None:
+    (message,) = told([], answer("Hello"))
+
+    assert isinstance(message, wire.Message)
+    assert message.role == wire.ROLE_AGENT
+    assert message.context_id == "context-1"
+    assert not message.task_id
+    assert [part.text for part in message.parts] == ["Hello"]
+
+
+def test_pieces_make_a_task_whose_artifact_is_the_answer() -> None:
+    events = told([Delta(part=Part(text="Hel")), Delta(part=Part(text="lo"))], answer("Hello"))
+
+    assert isinstance(events[0], wire.Task)
+    assert events[0].status.state == wire.TASK_STATE_WORKING
+    assert text_of(events) == "Hello"
+    assert isinstance(events[-1], wire.TaskStatusUpdateEvent)
+    assert events[-1].status.state == wire.TASK_STATE_COMPLETED
+    updates = [event for event in events if isinstance(event, wire.TaskArtifactUpdateEvent)]
+    assert [update.append for update in updates] == [False, True, True]
+    assert [update.last_chunk for update in updates] == [False, False, True]
+    assert {(event.task_id, event.context_id) for event in updates} == {("task-1", "context-1")}
+
+
+def test_an_artifact_ends_as_the_answer_whatever_was_lost_on_the_way() -> None:
+    events = told([Delta(part=Part(text="Hxl"))], answer("Hello"))
+
+    assert text_of(events) == "Hello"
+    last = [event for event in events if isinstance(event, wire.TaskArtifactUpdateEvent)][-1]
+    assert not last.append
+    assert last.last_chunk
+
+
+def test_messages_said_before_the_end_are_not_said_again() -> None:
+    events = told([Said(parts=words("Wait"))], answer(parts=(*words("Wait"), *words("Done"))))
+
+    statuses = [event.status for event in events if isinstance(event, wire.TaskStatusUpdateEvent)]
+    assert [(status.state, status.message.parts[0].text) for status in statuses] == [
+        (wire.TASK_STATE_WORKING, "Wait"),
+        (wire.TASK_STATE_COMPLETED, "Done"),
+    ]
+
+
+def test_a_message_said_and_pieces_of_the_rest_make_that_rest_the_answer() -> None:
+    emissions = [Said(parts=words("Wait")), Delta(part=Part(text="Done"))]
+
+    events = told(emissions, answer(parts=(*words("Wait"), *words("Done"))))
+
+    assert text_of(events) == "Done"
+
+
+def test_an_artifact_that_is_appended_to_before_it_was_begun_is_begun() -> None:
+    events = told([Artifact(id="file", parts=words("a"), append=True)], answer("Made"))
+
+    update = next(event for event in events if isinstance(event, wire.TaskArtifactUpdateEvent))
+    assert not update.append
+
+
+def test_progress_is_a_status_that_says_how_far() -> None:
+    events = told([Progress(progress=1, total=4, text="a quarter")], Result(structured={"total": 1}))
+
+    working = next(event for event in events if isinstance(event, wire.TaskStatusUpdateEvent))
+    assert working.status.message.parts[0].text == "a quarter"
+    assert working.status.message.metadata["interchange/total"] == 4
+
+
+def test_the_end_of_a_skill_after_progress_is_its_data() -> None:
+    events = told([Progress(progress=1, text="one")], Result(structured={"total": 1}))
+
+    last = events[-1]
+    assert isinstance(last, wire.TaskStatusUpdateEvent)
+    assert last.status.message.parts[0].data.struct_value["total"] == 1
+
+
+def test_work_that_fails_after_something_was_told_is_a_failed_task() -> None:
+    telling = Telling(CALL, IDS)
+    list(telling.on(Delta(part=Part(text="Hel"))))
+
+    (last,) = telling.failure(DeadlinePassed("It took too long."))
+
+    assert isinstance(last, wire.TaskStatusUpdateEvent)
+    assert last.status.state == wire.TASK_STATE_FAILED
+    assert last.status.message.parts[0].text == "It took too long."
+    assert last.status.message.metadata["interchange/error"] == "deadline_passed"
+
+
+def test_work_that_is_refused_is_a_rejected_task() -> None:
+    (task,) = Telling(CALL, IDS).failure(Denied("Not on Sundays."))
+
+    assert isinstance(task, wire.Task)
+    assert task.status.state == wire.TASK_STATE_REJECTED
+    assert not task.history
+
+
+def test_wrong_arguments_are_named_as_fields_of_the_message() -> None:
+    fault = InvalidArguments([Fault("/limit", "must be a number")])
+
+    with pytest.raises(InvalidParamsError) as caught:
+        list(Telling(CALL, IDS).failure(fault))
+
+    assert caught.value.data is not None
+    assert caught.value.data["errors"] == [
+        {"field": "message.parts[0].data.arguments.limit", "message": "must be a number"}
+    ]
+
+
+def test_an_answer_that_is_none_is_the_protocols_own_error_until_something_was_told() -> None:
+    garbled = FarSideError("assistant answered with what is no answer.", fault=FarSideFault.GARBLED)
+
+    with pytest.raises(InvalidAgentResponseError):
+        list(Telling(CALL, IDS).failure(garbled))
+
+    telling = Telling(CALL, IDS)
+    list(telling.on(Progress(progress=1)))
+    (last,) = telling.failure(garbled)
+    assert isinstance(last, wire.TaskStatusUpdateEvent)
+    assert last.status.state == wire.TASK_STATE_FAILED
