@@ -3,8 +3,8 @@
 from collections.abc import Callable, Collection, Sequence
 
 from conformance.papers import PAPERS
-from conformance.requirement import Level
 from conformance.report import Report
+from conformance.requirement import Level
 from conformance.runner import Finding, examine
 from conformance.subject import Told
 from conformance.wire import Wires

@@ -78,6 +78,16 @@ def read_json_object(value: Any) -> Json:
     return cast("Json", value) if isinstance(value, dict) else {}
 
 
+def read_json_list(value: Any) -> list[Any]:
+    """A value as a list; an empty one where it is none."""
+    return cast("list[Any]", value) if isinstance(value, list) else []
+
+
+def read_json_objects(value: Any) -> list[Json]:
+    """The objects in a value that is a list."""
+    return [cast("Json", item) for item in read_json_list(value) if isinstance(item, dict)]
+
+
 def describe(exchange: Exchange) -> str:
     """An answer in a few words: its status, and the error or kind of body that came."""
     answer = read_answer(exchange)

@@ -10,11 +10,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from adapters.grpc.converse import GrpcConverser
 from starlette.types import ASGIApp
 
 from adapters.grpc.adapter import GrpcAdapter
 from adapters.grpc.channels import Channels
+from adapters.grpc.converse import GrpcConverser
 from adapters.grpc.limits import Limits as GrpcLimits
 from gateway.a2a.card_desk import CardDesk
 from gateway.a2a.card_security import TokenIssuer, provider_at, read_issuer

@@ -1,7 +1,9 @@
 """The demo, once its services run: serve, publish and bind them as an operator would, and say what to paste."""
 
 import argparse
+import asyncio
 import json
+import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,14 +45,19 @@ class Stage:
         return json.dumps({name: getattr(self, name) for name in self.__dataclass_fields__})
 
 
-def play(options: argparse.Namespace, example: Path, targets: Mapping[str, str]) -> None:
-    """Serve the example until told to stop. `targets` says where each of its agents' services listens."""
+def play(
+    options: argparse.Namespace, example: Path, targets: Mapping[str, str], assistant: "subprocess.Popen[str]"
+) -> None:
+    """Serve the example until told to stop. `targets` says where each of its agents' services listens; `assistant` is
+    the agent that publishes itself."""
     path = example / "interchange.toml"
     manifest = (example / "interchange.manifest.json").read_text()
     config = with_options(load_config(path), options)
 
     async def ready(serving: Serving) -> None:
         notes = await _publish(serving, manifest, targets)
+        if not await asyncio.to_thread(_published, assistant):
+            notes.append(f"the assistant did not start: {config.state / 'assistant.log'} says why")
         stage = _stage(serving, str(config.state))
         sys.stdout.write((stage.line() if options.json else _page(stage, notes)) + "\n")
         sys.stdout.flush()
@@ -67,6 +74,12 @@ async def _publish(serving: Serving, manifest: str, targets: Mapping[str, str]) 
     changes = answer.get("changes", [])
     waiting = [change["name"] for change in changes if change.get("outcome") == "waiting"]  # type: ignore[union-attr, index, call-overload]
     return [f"{name} changed and waits for approval: interchange registry approve {name}" for name in waiting]
+
+
+def _published(assistant: "subprocess.Popen[str]") -> bool:
+    """Wait until the agent says that the gateway knows it; False if it ended instead."""
+    lines = assistant.stdout or ()
+    return any(line.startswith("published ") for line in lines)
 
 
 def _stage(serving: Serving, state: str) -> Stage:

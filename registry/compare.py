@@ -11,7 +11,7 @@ from itertools import combinations
 from typing import cast
 
 from registry.compare_schemas import Difference, compare_inputs, compare_outputs
-from registry.model import Agent, JsonObject, Param, Skill
+from registry.model import Agent, Extension, JsonObject, Param, Skill
 
 __all__ = ["Difference", "compare_agents", "compare_skills"]
 
@@ -44,12 +44,39 @@ def compare_skills(old: Skill, new: Skill) -> tuple[Difference, ...]:
 
 def compare_agents(old: Agent, new: Agent) -> tuple[Difference, ...]:
     """Everything in which two revisions of an agent differ."""
-    return (*_service(old, new), *_attributes(old, new, AGENT_FIELDS))
+    return (*_service(old, new), *_attributes(old, new, AGENT_FIELDS), *_extensions(old, new))
 
 
 def _service(old: Agent, new: Agent) -> Iterator[Difference]:
     if old.service != new.service:
         yield Difference(f"the name belongs to the service {old.service}, and {new.service} wants to take it", True)
+
+
+def _extensions(old: Agent, new: Agent) -> Iterator[Difference]:
+    if old.extensions != new.extensions and sorted(old.extensions, key=_uri) == sorted(new.extensions, key=_uri):
+        yield Difference("extensions: in another order", False)
+    before = {extension.uri: extension for extension in old.extensions}
+    after = {extension.uri: extension for extension in new.extensions}
+    for uri in sorted({*before, *after}):
+        yield from _extension(uri, before.get(uri), after.get(uri))
+
+
+def _extension(uri: str, old: Extension | None, new: Extension | None) -> Iterator[Difference]:
+    """What a client of that extension, or one without it, finds changed."""
+    if new is None:
+        yield Difference(f"extension {uri}: no longer understood", True)
+    elif new.required and not (old and old.required):
+        yield Difference(f"extension {uri}: required now, so who does not activate it is refused", True)
+    elif old is None:
+        yield Difference(f"extension {uri}: new", False)
+    elif old.required and not new.required:
+        yield Difference(f"extension {uri}: no longer required", False)
+    if old and new and old.description != new.description:
+        yield Difference(f"extension {uri}: description changed", False)
+
+
+def _uri(extension: Extension) -> str:
+    return extension.uri
 
 
 def _tool_name(old: Skill, new: Skill) -> Iterator[Difference]:

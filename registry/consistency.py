@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 
+from registry.extensions import extension_faults
 from registry.model import Agent, AgentName, BadRequest, JsonObject, JsonValue, Skill, Streaming
 from registry.names import AGENT_NAME, DOMAIN, RESERVED_TOOLS, SKILL_NAME, TOOL_NAME, VERSION
 from registry.protoc.descriptors import private_pool, read_set
@@ -65,6 +66,7 @@ def _in_agent(agent: Agent, skills: Sequence[Skill], pool: DescriptorPool) -> It
         yield "skills: must be the ids of all skills of this agent, sorted."
     if agent.turns.max_attempts < 1:
         yield "turns.max_attempts: must be at least 1."
+    yield from (f"extensions: {fault}" for fault in extension_faults(agent.extensions))
     if agent.converse and not _converses(agent, pool):
         yield f'converse: "{agent.converse}" is not a method Turn → stream TurnEvent of {agent.service}.'
 

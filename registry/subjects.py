@@ -39,26 +39,16 @@ def about_of(operation: str, content: JsonObject, catalog: Catalog) -> About | N
 
 
 def _published(content: JsonObject, catalog: Catalog) -> About | None:
-    """The only agent of a manifest that has none but its own skills. An overlay could still change everything."""
-    text = content.get("manifest")
-    if content.get("overlay") or not isinstance(text, str) or len(text) > MANIFEST:
-        return None
-    try:
-        manifest: object = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return None
+    """The only agent of a manifest that has none but its own skills."""
+    manifest = _manifest(content)
     agents, skills = _objects(manifest, "agents"), _objects(manifest, "skills")
-    if agents is None or skills is None or len(agents) != 1:
+    about = _named(agents[0]) if agents and len(agents) == 1 else None
+    if about is None or skills is None:
         return None
-    name, domain = agents[0].get("name"), agents[0].get("domain")
-    if not isinstance(name, str) or not isinstance(domain, str) or not AGENT_NAME.fullmatch(name):
+    if any((skill.get("agent"), skill.get("domain")) != about for skill in skills):
         return None
-    if any(skill.get("agent") != name or skill.get("domain") != domain for skill in skills):
-        return None
-    present = catalog.agent(name)
-    if present is not None and present.agent.domain != domain:  # to move house is not its own affair
-        return None
-    return About(AgentName(name), Domain(domain))
+    present = catalog.agent(about.agent)  # to move house is nobody's own affair
+    return about if present is None or present.agent.domain == about.domain else None
 
 
 def _registered(name: object, catalog: Catalog) -> About | None:
@@ -70,9 +60,29 @@ def _registered(name: object, catalog: Catalog) -> About | None:
     return About(entry.agent.name, entry.agent.domain) if entry else None
 
 
-def _objects(document: object, key: str) -> Sequence[Names] | None:
+def _manifest(content: JsonObject) -> Names:
+    """The manifest of a request as it will be published: with an overlay, nothing can be said of it."""
+    text = content.get("manifest")
+    if content.get("overlay") or not isinstance(text, str) or len(text) > MANIFEST:
+        return {}
+    try:
+        found: object = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return {}
+    return cast("Names", found) if isinstance(found, dict) else {}
+
+
+def _named(agent: Names) -> About | None:
+    """An agent as its document names it."""
+    name, domain = agent.get("name"), agent.get("domain")
+    if not isinstance(name, str) or not isinstance(domain, str) or not AGENT_NAME.fullmatch(name):
+        return None
+    return About(AgentName(name), Domain(domain))
+
+
+def _objects(document: Names, key: str) -> Sequence[Names] | None:
     """The objects in a list of a document; None where it is anything else."""
-    value = cast("Names", document).get(key) if isinstance(document, dict) else None
+    value = document.get(key)
     if not isinstance(value, list):
         return None
     items = cast("list[object]", value)

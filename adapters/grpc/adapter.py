@@ -26,7 +26,7 @@ from adapters.grpc.plans import Plan, Plans
 from adapters.grpc.retry import RETRY_RULE, RetryRule, may_repeat
 from adapters.grpc.sending import Order, Sender, bound
 from adapters.grpc.spans import Recorded
-from adapters.grpc.statuses import Asked, code_of
+from adapters.grpc.statuses import code_of
 from adapters.grpc.streams import Heard, read_all, read_last
 from registry.model import Binding, BindingKind, Call, Emit, Hints, Result, Streaming, TooLarge
 
@@ -83,7 +83,7 @@ class GrpcAdapter:
         told: Entries = [] if binding.kind is BindingKind.FOREIGN else await self._entries(call, plan, span)
         return Order(
             call=call,
-            asked=Asked(name=skill.id, repeatable=skill.hints.repeatable),
+            asked=plan.asked,
             method=skill.method,
             binding=binding,
             request=request,

@@ -22,6 +22,7 @@ from opentelemetry.trace import Span
 from adapters.base import Credentials, OpenTurn
 from adapters.grpc import names
 from adapters.grpc.channels import Channels
+from adapters.grpc.line import Line
 from adapters.grpc.metadata import Entries, audience, write_entries
 from adapters.grpc.sending import Order, Sender, bound
 from adapters.grpc.spans import Recorded, opening
@@ -29,7 +30,7 @@ from adapters.grpc.statuses import Asked, code_of
 from adapters.grpc.streams import Heard
 from adapters.turn_events import ENDS, TurnLimits, garbled, read_turn
 from adapters.turns import deadline_of, write_foreign_turn, write_turn
-from registry.model import Binding, BindingKind, Deadline, Emit, Result, TooLarge, Turn
+from registry.model import Binding, BindingKind, Deadline, Emit, Result, TooLarge
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ class GrpcConverser:
     """Reaches agents that are gRPC services. One for the process; `channels` are closed by whoever made them."""
 
     def __init__(self, channels: Channels, credentials: Credentials, *, clock: Callable[[], float] = time.time) -> None:
-        self._sender = Sender(channels)
+        self._sender = Sender(channels, seat=Line.turn_seat)
         self._credentials = credentials
         self._limits = channels.limits
         self._turn_limits = TurnLimits(answer=channels.limits.answer, progress=channels.limits.progress)

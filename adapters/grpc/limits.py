@@ -10,10 +10,11 @@ MIB = 1024 * KIB
 class Limits:
     """Sizes are in bytes, `patience` in seconds.
 
-    `answer` bounds one message and, added up, the messages of a collected stream. `metadata` bounds a client's answers
-    with their state, because servers refuse headers of more than 8 or 16 KiB. `in_hand` is how many calls a target
-    gets at a time, `waiting` how many more may wait for a place, `patience` how long. `channels` are kept open at
-    most, the least recently used closed first.
+    `answer` bounds one message and, added up, the messages of a collected stream and all that an agent says in a turn.
+    `metadata` bounds a client's answers with their state, because servers refuse headers of more than 8 or 16 KiB.
+    `in_hand` is how many calls a target gets at a time, `turns` how many turns beside them, `waiting` how many more of
+    either may wait for a place, `patience` how long. `channels` are kept open at most, the least recently used closed
+    first.
     """
 
     request: int = 4 * MIB
@@ -22,6 +23,7 @@ class Limits:
     items: int = 1_000
     progress: int = 1 * KIB
     in_hand: int = 100
+    turns: int = 100
     waiting: int = 100
     patience: float = 1.0
     channels: int = 256

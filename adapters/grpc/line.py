@@ -1,6 +1,7 @@
 """A line: one target with its channel, and what keeps it from harming anybody else.
 
-At most so many calls are in hand at a time and so many wait; a breaker refuses calls while the target does not answer;
+At most so many calls are in hand at a time and so many wait, and the same again for turns: an agent that answers many
+may call skills to do so, and some of those may be its own. A breaker refuses calls while the target does not answer;
 a line that is no longer wanted closes when its last call has ended. Above: `adapters.grpc.channels` opens and pools
 lines, the adapter takes a seat on one for each attempt.
 """
@@ -58,9 +59,8 @@ class Line:
         self.in_hand = 0
         self._channel = channel
         self._methods = cast("Methods", channel)
-        self._places = asyncio.Semaphore(limits.in_hand)
-        self._may_wait = limits.waiting
-        self._waiting = 0
+        self._calls = Places(limits.in_hand, waiting=limits.waiting)
+        self._turns = Places(limits.turns, waiting=limits.waiting)
         self._unary: dict[str, UnaryMethod] = {}
         self._streams: dict[str, StreamMethod] = {}
         self._unwanted = False
@@ -94,7 +94,11 @@ class Line:
 
     def seat(self, patience: float) -> "Seat":
         """A place for one call, entered as a context; waits at most `patience` seconds for it."""
-        return Seat(self, patience)
+        return Seat(self, self._calls, patience)
+
+    def turn_seat(self, patience: float) -> "Seat":
+        """A place for one turn, likewise."""
+        return Seat(self, self._turns, patience)
 
     async def leave(self) -> None:
         """Close when the last call in hand has ended, at once if there is none."""
@@ -107,7 +111,7 @@ class Line:
         self._unwanted = True
         await self._channel.close(None)
 
-    async def enter(self, patience: float) -> int:
+    async def enter(self, places: "Places", patience: float) -> int:
         """Take a place and return the breaker's number.
 
         Raises:
@@ -117,18 +121,15 @@ class Line:
         self.in_hand += 1
         try:
             number = self._admitted()
-            if not self._places.locked():
-                await self._places.acquire()
-            else:
-                await self._wait_for_place(patience)
+            await self._placed(places, patience)
         except BaseException:
             await self._left()
             raise
         return number
 
-    async def exit(self) -> None:
+    async def exit(self, places: "Places") -> None:
         """Give the place back."""
-        self._places.release()
+        places.release()
         await self._left()
 
     def answered(self, number: int) -> None:
@@ -151,21 +152,10 @@ class Line:
             raise FarSideError(message, fault=FarSideFault.UNAVAILABLE, retryable=True, retry_after=1.0)
         return number
 
-    async def _wait_for_place(self, patience: float) -> None:
-        if self._waiting >= self._may_wait:
-            raise self._full()
-        self._waiting += 1
-        try:
-            async with asyncio.timeout(patience):
-                await self._places.acquire()
-        except TimeoutError:
-            raise self._full() from None
-        finally:
-            self._waiting -= 1
-
-    def _full(self) -> Overloaded:
-        log.warning("A target has all the calls it may.", extra={"target": self.target, "in_hand": self.in_hand})
-        return Overloaded("The service has as many calls in hand as it may; try again in a moment.")
+    async def _placed(self, places: "Places", patience: float) -> None:
+        if not await places.taken(patience):
+            log.warning("A target has all the calls it may.", extra={"target": self.target, "in_hand": self.in_hand})
+            raise Overloaded("The service has as many calls in hand as it may; try again in a moment.")
 
     async def _left(self) -> None:
         self.in_hand -= 1
@@ -176,13 +166,41 @@ class Line:
         return self._channel.get_state(try_to_connect=True)
 
 
+class Places:
+    """So many at a time, and so many that wait for one to leave."""
+
+    def __init__(self, most: int, *, waiting: int) -> None:
+        self._free = asyncio.Semaphore(most)
+        self._may_wait = waiting
+        self._waiting = 0
+
+    async def taken(self, patience: float) -> bool:
+        """Take a place, within `patience` seconds; say whether there was one."""
+        if not self._free.locked():
+            return await self._free.acquire()
+        if self._waiting >= self._may_wait:
+            return False
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(patience):
+                return await self._free.acquire()
+        except TimeoutError:
+            return False
+        finally:
+            self._waiting -= 1
+
+    def release(self) -> None:
+        self._free.release()
+
+
 class Seat:
-    """One call's place on a line. Who leaves without having told how it went tells the breaker nothing."""
+    """A place on a line for one call or turn. Who leaves without having told how it went tells the breaker nothing."""
 
-    __slots__ = ("_line", "_number", "_patience")
+    __slots__ = ("_line", "_number", "_patience", "_places")
 
-    def __init__(self, line: Line, patience: float) -> None:
+    def __init__(self, line: Line, places: Places, patience: float) -> None:
         self._line = line
+        self._places = places
         self._patience = patience
         self._number = 0
 
@@ -193,13 +211,13 @@ class Seat:
         self._line.failed(self._number)
 
     async def __aenter__(self) -> Self:
-        self._number = await self._line.enter(self._patience)
+        self._number = await self._line.enter(self._places, self._patience)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._line.exit()
+        await self._line.exit(self._places)
 
 
 def _split(target: str) -> tuple[str, int]:

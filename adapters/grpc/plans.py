@@ -9,6 +9,7 @@ from adapters.grpc.codec import Codec, codec_for
 from adapters.grpc.metadata import audience
 from adapters.grpc.results import Answers, MessageAnswers, SpokenAnswers
 from adapters.grpc.spans import Opening, opening
+from adapters.grpc.statuses import Asked
 from registry.model import Digest, Pin, Skill, SkillId
 
 KEPT: Final = 4_096
@@ -23,6 +24,7 @@ class Plan:
 
     codec: Codec
     answers: Answers
+    asked: Asked
     audience: str
     opening: Opening
 
@@ -52,6 +54,7 @@ def _made(skill: Skill, descriptor_set: bytes) -> Plan:
     return Plan(
         codec=codec,
         answers=SpokenAnswers(skill.id) if skill.speaks_for_itself else MessageAnswers(codec),
+        asked=Asked(name=skill.id, repeatable=skill.hints.repeatable),
         audience=audience(skill.agent),
         opening=opening(skill.method),
     )

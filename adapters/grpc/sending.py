@@ -55,10 +55,11 @@ class Order:
 
 
 class Sender:
-    """Sends by the lines of `channels`."""
+    """Sends by the lines of `channels`; `seat` is what is taken on a line, a place for a call or one for a turn."""
 
-    def __init__(self, channels: Channels) -> None:
+    def __init__(self, channels: Channels, *, seat: Callable[[Line, float], Seat] = Line.seat) -> None:
         self._channels = channels
+        self._seat = seat
         self._limits = channels.limits
 
     async def ask(self, order: Order, attempt: int) -> bytes:
@@ -88,7 +89,7 @@ class Sender:
         targets = await self._channels.targets(order.binding)
         line = await targets.next_line()
         spans.went_to(order.span, line)
-        async with line.seat(min(self._limits.patience, _time_left(order))) as seat:
+        async with self._seat(line, min(self._limits.patience, _time_left(order))) as seat:
             try:
                 return await work(line, seat)
             except asyncio.CancelledError:

@@ -97,5 +97,3 @@ async def judge_payloads(
         return NotOffered(f"No {what} came in the answers.")
     said = (f"{payload.where}{fault}" for payload in came for fault in faults(payload.value))
     return verdict_of(said, expected=expected)
-
-

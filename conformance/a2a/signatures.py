@@ -88,7 +88,10 @@ def verification_fault(card: Object, signature: Signature, key: Mapping[str, Any
     try:
         detached = f"{signature.protected}..{signature.value}"
         jws.deserialize_compact(
-            detached, import_key(public), payload=payload, registry=_registry()  # pyright: ignore[reportArgumentType]
+            detached,
+            import_key(public),
+            payload=payload,
+            registry=_registry(),  # pyright: ignore[reportArgumentType]
         )
     except (JoseError, ValueError, TypeError, KeyError) as error:
         return f"it is not valid for the canonical form of the card ({type(error).__name__})"
@@ -97,9 +100,9 @@ def verification_fault(card: Object, signature: Signature, key: Mapping[str, Any
 
 def tampered(card: Object) -> list[tuple[str, Object]]:
     """Cards that are not this one: each with one member changed, and the member's name."""
-    return [
-        (name, {**card, name: [member, "examiner"]}) for name, member in card.items() if name != "signatures"
-    ] + [("a member that was not there", {**card, "examiner": "was here"})]
+    return [(name, {**card, name: [member, "examiner"]}) for name, member in card.items() if name != "signatures"] + [
+        ("a member that was not there", {**card, "examiner": "was here"})
+    ]
 
 
 def _registry() -> jws.JWSRegistry:

@@ -125,7 +125,10 @@ class Speaker:
     def _headers(self, manner: Manner) -> list[tuple[str, str]]:
         extensions = self.extensions if manner.extensions is None else manner.extensions
         usual = MEDIA_TYPE if self.binding is Binding.REST else "application/json"
-        headers = [("content-type", manner.content_type or usual), ("accept", f"{usual}, application/json, {EVENT_STREAM}")]
+        headers = [
+            ("content-type", manner.content_type or usual),
+            ("accept", f"{usual}, application/json, {EVENT_STREAM}"),
+        ]
         if manner.version:
             headers.append(("a2a-version", manner.version))
         if extensions:

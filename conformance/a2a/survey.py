@@ -52,7 +52,7 @@ class A2aSubject(Subject):
         Raises:
             NothingToExamine: nobody said what that could be.
         """
-        parts = said_parts(self.told, self.card)
+        parts = members.pop("parts") if "parts" in members else said_parts(self.told, self.card)
         return {"messageId": f"examiner-{secrets.token_hex(8)}", "role": "ROLE_USER", "parts": parts, **members}
 
     async def fetch_card(self) -> Exchange:
@@ -70,9 +70,7 @@ async def survey(told: Told, wire: Wire) -> A2aSubject:
         return subject
     known = A2aSubject(told=told, wire=wire, card_url=url, card_was_served=True, card=card)
     answering = [one for one in declared_interfaces(card) if await answers(speaker_of(one, known))]
-    return A2aSubject(
-        told=told, wire=wire, card_url=url, card_was_served=True, card=card, interfaces=tuple(answering)
-    )
+    return A2aSubject(told=told, wire=wire, card_url=url, card_was_served=True, card=card, interfaces=tuple(answering))
 
 
 def card_address(told: Told) -> str:

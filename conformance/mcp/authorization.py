@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
-from conformance.jsonrpc import Json, describe, read_answer, read_json_object
+from conformance.jsonrpc import Json, describe, read_answer, read_json_list, read_json_object
 from conformance.mcp.speech import Ask, regular
 from conformance.mcp.survey import McpSubject
 from conformance.verdict import Broke, CannotExamine, Held, Inapplicable, NotOffered, Verdict
@@ -73,8 +73,8 @@ async def metadata_is_json(subject: McpSubject) -> Verdict:
 
 
 async def metadata_names_servers(subject: McpSubject) -> Verdict:
-    servers = read_json_object((await _found_metadata(subject)).json()).get("authorization_servers")
-    if isinstance(servers, list) and servers and all(isinstance(one, str) and urlsplit(one).netloc for one in servers):
+    servers = read_json_list(read_json_object((await _found_metadata(subject)).json()).get("authorization_servers"))
+    if servers and all(isinstance(one, str) and urlsplit(one).netloc for one in servers):
         return Held()
     return Broke(expected="authorization_servers with at least one address", found=f"it is {servers!r}"[:300])
 
@@ -89,15 +89,15 @@ async def metadata_names_resource(subject: McpSubject) -> Verdict:
 async def asks_for_no_offline_access(subject: McpSubject) -> Verdict:
     named = str((await _challenge(subject)).parameters.get("scope", "")).split()
     exchange = await _metadata(subject)
-    supported = read_json_object(exchange.json() if exchange else None).get("scopes_supported")
-    if "offline_access" in named or (isinstance(supported, list) and "offline_access" in supported):
+    supported = read_json_list(read_json_object(exchange.json() if exchange else None).get("scopes_supported"))
+    if "offline_access" in [*named, *supported]:
         return Broke(expected="no scope offline_access", found="it is asked for")
     return Held()
 
 
 async def issuer_describes_itself(subject: McpSubject) -> Verdict:
-    servers = read_json_object((await _found_metadata(subject)).json()).get("authorization_servers")
-    if not isinstance(servers, list) or not servers or not isinstance(servers[0], str):
+    servers = read_json_list(read_json_object((await _found_metadata(subject)).json()).get("authorization_servers"))
+    if not servers or not isinstance(servers[0], str):
         raise CannotExamine("The document names no authorization server.")
     issuer = servers[0]
     for url in _issuer_documents(issuer):

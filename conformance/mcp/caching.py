@@ -1,8 +1,8 @@
 """Checks of caching hints: how long an answer is good for, and for whom."""
 
-from conformance.jsonrpc import Json, result_of
+from conformance.jsonrpc import Json, read_json_objects, result_of
 from conformance.mcp.speech import regular
-from conformance.mcp.survey import McpSubject, all_pages, items_of
+from conformance.mcp.survey import McpSubject, all_pages
 from conformance.verdict import Broke, Held, Inapplicable, NotOffered, Verdict
 
 
@@ -46,13 +46,16 @@ async def pages_have_one_scope(subject: McpSubject) -> Verdict:
     if len(pages) == 1:
         return NotOffered("The list of tools has one page.")
     scopes = {str(page.get("cacheScope")) for page in pages}
-    return Held() if len(scopes) == 1 else Broke(expected="one cacheScope on all pages", found=", ".join(sorted(scopes)))
+    return (
+        Held() if len(scopes) == 1 else Broke(expected="one cacheScope on all pages", found=", ".join(sorted(scopes)))
+    )
 
 
 async def _some_uri(subject: McpSubject) -> str:
     subject.must_declare("resources")
-    for resource in items_of(result_of(await subject.ask(regular("resources/list"))), "resources"):
-        if isinstance(resource, dict) and isinstance(resource.get("uri"), str):
+    listed = result_of(await subject.ask(regular("resources/list")))
+    for resource in read_json_objects(listed.get("resources")):
+        if isinstance(resource.get("uri"), str):
             return resource["uri"]
     raise Inapplicable("The server lists no resource.")
 
@@ -73,4 +76,6 @@ def _judge_scope(result: Json) -> Verdict:
     scope = result.get("cacheScope")
     if scope in {"public", "private"}:
         return Held()
-    return Broke(expected="cacheScope, public or private", found=f"it is {scope!r}" if "cacheScope" in result else "none")
+    return Broke(
+        expected="cacheScope, public or private", found=f"it is {scope!r}" if "cacheScope" in result else "none"
+    )

@@ -1,13 +1,24 @@
 """Checks of `tools/call`: what a result is, what an error is, and which of the two a mistake gets."""
 
 import json
+from itertools import pairwise
 from typing import Any, cast
 
-from conformance.jsonrpc import INVALID_PARAMS, Json, describe, judge_error, read_answer, read_json_object, result_of
+from conformance.jsonrpc import (
+    INVALID_PARAMS,
+    Json,
+    describe,
+    judge_error,
+    read_answer,
+    read_json_list,
+    read_json_object,
+    read_json_objects,
+    result_of,
+)
 from conformance.mcp.arguments import wrong_arguments
 from conformance.mcp.samples import NO_SUCH_TOOL, call_of
 from conformance.mcp.speech import regular
-from conformance.mcp.survey import McpSubject, all_tools, items_of
+from conformance.mcp.survey import McpSubject, all_tools
 from conformance.schemas import misfit
 from conformance.verdict import Broke, CannotExamine, Held, Inapplicable, NotOffered, Verdict
 from conformance.wire import Exchange
@@ -25,13 +36,13 @@ _BLOCKS: dict[str, tuple[str, ...]] = {
 
 async def answers(subject: McpSubject) -> Verdict:
     exchange = await subject.ask(call_of(subject))
-    if isinstance((read_answer(exchange).result or {}).get("content"), list):
+    if isinstance(read_json_object(read_answer(exchange).result).get("content"), list):
         return Held()
     return Broke(expected="a result with content, a list", found=describe(exchange))
 
 
 async def content_is_known(subject: McpSubject) -> Verdict:
-    for block in items_of(result_of(await subject.ask(call_of(subject))), "content"):
+    for block in read_json_list(result_of(await subject.ask(call_of(subject))).get("content")):
         if mistake := _mistake_in_block(block):
             return Broke(expected="blocks of content as MCP defines them", found=mistake)
     return Held()
@@ -63,10 +74,16 @@ async def structured_content_is_text_too(subject: McpSubject) -> Verdict:
     result = await _success(subject)
     if "structuredContent" not in result:
         return NotOffered("The result has no structuredContent.")
-    texts = [block.get("text") for block in items_of(result, "content") if isinstance(block, dict)]
-    if any(isinstance(text, str) and _same_json(text, result["structuredContent"]) for text in texts):
+    texts = _texts(result)
+    if any(_same_json(text, result["structuredContent"]) for text in texts):
         return Held()
     return Broke(expected="a block of text with the same JSON", found=f"{len(texts)} blocks, none of which is it")
+
+
+def _texts(result: Json) -> list[str]:
+    """The texts among a result's content."""
+    texts = [block.get("text") for block in read_json_objects(result.get("content"))]
+    return [text for text in texts if isinstance(text, str)]
 
 
 def _same_json(text: str, value: Any) -> bool:
@@ -89,25 +106,24 @@ async def refuses_malformed_call(subject: McpSubject) -> Verdict:
 async def validates_arguments(subject: McpSubject) -> Verdict:
     exchange = await _wrong_call(subject)
     answer = read_answer(exchange)
-    if answer.error is not None or (answer.result or {}).get("isError") is True:
+    if answer.error is not None or read_json_object(answer.result).get("isError") is True:
         return Held()
     return Broke(expected="an error, or a result with isError", found=describe(exchange))
 
 
 async def invalid_arguments_are_a_result(subject: McpSubject) -> Verdict:
     exchange = await _wrong_call(subject)
-    result = read_answer(exchange).result or {}
+    result = read_json_object(read_answer(exchange).result)
     if result.get("isError") is True:
         return Held()
     return Broke(expected="a result with isError: true", found=describe(exchange))
 
 
 async def errors_are_in_words(subject: McpSubject) -> Verdict:
-    result = read_answer(await _wrong_call(subject)).result or {}
+    result = read_json_object(read_answer(await _wrong_call(subject)).result)
     if result.get("isError") is not True:
         return NotOffered("Invalid arguments are not answered by a result with isError.")
-    texts = [block.get("text") for block in items_of(result, "content") if isinstance(block, dict)]
-    if any(isinstance(text, str) and text.strip() for text in texts):
+    if any(text.strip() for text in _texts(result)):
         return Held()
     return Broke(expected="a block of text that says what is wrong", found=f"content {result.get('content')!r}"[:300])
 
@@ -123,7 +139,7 @@ async def progress_rises(subject: McpSubject) -> Verdict:
     steps = [params.get("progress") for params in await _progress(subject)]
     if all(isinstance(step, int | float) for step in steps):
         numbers = cast("list[float]", steps)
-        if all(before < after for before, after in zip(numbers, numbers[1:], strict=False)):
+        if all(before < after for before, after in pairwise(numbers)):
             return Held()
     return Broke(expected="numbers that rise", found=f"{steps}")
 

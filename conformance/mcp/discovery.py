@@ -2,7 +2,16 @@
 
 from typing import Any, cast
 
-from conformance.jsonrpc import Json, describe, judge_error, judge_result, read_answer, result_of
+from conformance.jsonrpc import (
+    Json,
+    describe,
+    judge_error,
+    judge_result,
+    read_answer,
+    read_json_list,
+    read_json_object,
+    result_of,
+)
 from conformance.mcp.samples import of_version
 from conformance.mcp.speech import SERVER_INFO, UNSUPPORTED_VERSION, VERSION, handshake, regular
 from conformance.mcp.survey import McpSubject
@@ -24,12 +33,10 @@ async def lists_versions(subject: McpSubject) -> Verdict:
 
 async def lists_capabilities(subject: McpSubject) -> Verdict:
     capabilities = result_of(await subject.ask(regular("server/discover"))).get("capabilities")
-    if isinstance(capabilities, dict):
-        wrong = [name for name, value in cast("Json", capabilities).items() if not isinstance(value, dict)]
-        if not wrong:
-            return Held()
-        return Broke(expected="an object for each capability", found=f"{', '.join(wrong)} is none")
-    return Broke(expected="an object", found=f"capabilities is {capabilities!r}")
+    if not isinstance(capabilities, dict):
+        return Broke(expected="an object", found=f"capabilities is {capabilities!r}")
+    wrong = [name for name, value in cast("Json", capabilities).items() if not isinstance(value, dict)]
+    return Broke(expected="an object for each capability", found=f"{', '.join(wrong)} is none") if wrong else Held()
 
 
 async def names_itself(subject: McpSubject) -> Verdict:
@@ -38,11 +45,10 @@ async def names_itself(subject: McpSubject) -> Verdict:
 
 def judge_server_info(result: Json) -> Verdict:
     """Whether a result says whose it is."""
-    meta: object = result.get("_meta")
-    server: object = cast("Json", meta).get(SERVER_INFO) if isinstance(meta, dict) else None
-    if isinstance(server, dict) and all(isinstance(cast("Json", server).get(key), str) for key in ("name", "version")):
+    server = read_json_object(read_json_object(result.get("_meta")).get(SERVER_INFO))
+    if all(isinstance(server.get(key), str) for key in ("name", "version")):
         return Held()
-    return Broke(expected=f"_meta with {SERVER_INFO}: an object with name and version", found=f"it is {server!r}")
+    return Broke(expected=f"_meta with {SERVER_INFO}: an object with name and version", found=f"{dict(server)!r}")
 
 
 async def refuses_unknown_version(subject: McpSubject) -> Verdict:
@@ -55,13 +61,12 @@ async def refusal_lists_versions(subject: McpSubject) -> Verdict:
     answer = read_answer(exchange)
     if answer.code != UNSUPPORTED_VERSION:
         raise CannotExamine(f"An unknown revision is not refused as such, but {describe(exchange)}.")
-    told: object = (answer.error or {}).get("data")
-    data = cast("Json", told) if isinstance(told, dict) else {}
+    data = read_json_object(read_json_object(answer.error).get("data"))
     if _are_texts(data.get("supported")) and data.get("requested") == UNKNOWN_VERSION:
         return Held()
     return Broke(
         expected=f'data with "supported", a list of revisions, and "requested": "{UNKNOWN_VERSION}"',
-        found=f"data is {told!r}",
+        found=f"data is {dict(data)!r}",
     )
 
 
@@ -76,4 +81,4 @@ async def tells_old_clients(subject: McpSubject) -> Verdict:
 
 
 def _are_texts(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in cast("list[Any]", value))
+    return bool(read_json_list(value)) and all(isinstance(item, str) for item in read_json_list(value))

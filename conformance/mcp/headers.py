@@ -12,7 +12,9 @@ OTHER_NAME = "another_tool_of_the_examiner"
 
 async def wants_version(subject: McpSubject) -> Verdict:
     if subject.legacy is not None and subject.legacy < OLDEST_WITH_HEADER:
-        return NotOffered(f"The server also speaks {subject.legacy}, which had no such header, and may take it for that.")
+        return NotOffered(
+            f"The server also speaks {subject.legacy}, which had no such header, and may take it for that."
+        )
     return await _refused(subject, regular("tools/list").without_header("mcp-protocol-version"))
 
 
@@ -76,9 +78,11 @@ async def wants_same_mirrored_argument(subject: McpSubject) -> Verdict:
 async def _mirrored(subject: McpSubject, *, value: str | None) -> Ask:
     """The call that may be made, where its tool mirrors an argument: with the header wrong, or without it (None)."""
     ask = call_of(subject)
-    tool = next((tool for tool in await all_tools(subject) if tool.get("name") == ask.params["name"]), {})
+    tools = [tool for tool in await all_tools(subject) if tool.get("name") == ask.params["name"]]
     arguments = ask.params["arguments"]
-    found = [(one.header, argument_at(one.path, arguments)) for one in mirrors(tool.get("inputSchema"))]
+    found = [
+        (one.header, argument_at(one.path, arguments)) for tool in tools for one in mirrors(tool.get("inputSchema"))
+    ]
     given = {f"mcp-param-{header}": header_text(argument) for header, argument in found if argument is not None}
     if not given:
         why = "mirrors no argument of the call (x-mcp-header): name one that does by --tool and --arguments"

@@ -27,7 +27,9 @@ class _Opening:
 async def acknowledges_first(subject: McpSubject) -> Verdict:
     opening = await _open(subject)
     if opening.media_type != "text/event-stream":
-        return Broke(expected="a stream of events", found=f"HTTP {opening.status} with {opening.media_type or 'no type'}")
+        return Broke(
+            expected="a stream of events", found=f"HTTP {opening.status} with {opening.media_type or 'no type'}"
+        )
     if (opening.first or {}).get("method") == _ACKNOWLEDGED:
         return Held()
     return Broke(expected=_ACKNOWLEDGED, found=f"{opening.first!r}"[:300] if opening.first else "nothing in time")

@@ -1,6 +1,6 @@
 """Checks of resources and prompts, where a server has them."""
 
-from conformance.jsonrpc import INVALID_PARAMS, Json, judge_error, judge_result, read_answer
+from conformance.jsonrpc import INVALID_PARAMS, judge_error, judge_result, read_answer, read_json_list, read_json_object
 from conformance.mcp.speech import regular
 from conformance.mcp.survey import McpSubject
 from conformance.verdict import Broke, Held, Verdict
@@ -32,10 +32,10 @@ async def _lists(subject: McpSubject, method: str, key: str, wanted: tuple[str, 
     verdict = judge_result(exchange)
     if isinstance(verdict, Broke):
         return verdict
-    items: object = (read_answer(exchange).result or {}).get(key)
+    items = read_json_object(read_answer(exchange).result).get(key)
     if not isinstance(items, list):
         return Broke(expected=f"a result with {key}, a list", found=f"{key} is {items!r}"[:300])
-    for item in items:
-        if not isinstance(item, dict) or not all(isinstance(item.get(name), str) for name in wanted):
+    for item in read_json_list(items):
+        if not all(isinstance(read_json_object(item).get(name), str) for name in wanted):
             return Broke(expected=f"objects with {' and '.join(wanted)}", found=f"{item!r}"[:300])
-    return Held(f"{len(items)} of them")
+    return Held(f"{len(read_json_list(items))} of them")

@@ -1,17 +1,19 @@
 """Checks of what every message must be: JSON-RPC 2.0 with MCP's own rules, and the envelope of a request."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from conformance.jsonrpc import (
     INVALID_PARAMS,
     INVALID_REQUEST,
     METHOD_NOT_FOUND,
     PARSE_ERROR,
+    Json,
     describe,
     judge_error,
     judge_result,
     read_answer,
+    read_json_object,
 )
 from conformance.mcp.discovery import judge_server_info
 from conformance.mcp.samples import NO_SUCH_METHOD, errors, results
@@ -53,7 +55,7 @@ async def result_has_type(subject: McpSubject) -> Verdict:
     return _first_broken(
         await results(subject),
         "a resultType that is a text",
-        lambda response: isinstance(response["result"].get("resultType"), str) and response["result"]["resultType"],
+        lambda response: isinstance(response["result"].get("resultType"), str),
     )
 
 
@@ -69,7 +71,7 @@ async def _same_id(subject: McpSubject, ask: Ask) -> Verdict:
     """Ids as texts and as numbers come back as what they are."""
     for number in ("examiner-é-1", 0, 4_294_967_297):
         exchange = await subject.ask(replace(ask, id=number))
-        given = (read_answer(exchange).response or {}).get("id")
+        given = read_json_object(read_answer(exchange).response).get("id")
         if given != number or type(given) is not type(number):
             return Broke(expected=f"an answer with id {number!r}", found=f"id {given!r}: {describe(exchange)}")
     return Held()
@@ -79,13 +81,15 @@ async def error_is_whole(subject: McpSubject) -> Verdict:
     return _first_broken(
         await errors(subject),
         "an error with an integer code and a message",
-        lambda response: type(response["error"].get("code")) is int and isinstance(response["error"].get("message"), str),
+        lambda response: (
+            type(response["error"].get("code")) is int and isinstance(response["error"].get("message"), str)
+        ),
     )
 
 
 async def result_names_server(subject: McpSubject) -> Verdict:
     for exchange in await results(subject):
-        verdict = judge_server_info(read_answer(exchange).result or {})
+        verdict = judge_server_info(read_json_object(read_answer(exchange).result))
         if isinstance(verdict, Broke):
             return verdict
     return Held()
@@ -154,10 +158,10 @@ async def does_without_client_info(subject: McpSubject) -> Verdict:
     return judge_result(await subject.ask(regular("tools/list").without_meta(CLIENT_INFO)))
 
 
-def _first_broken(exchanges: list[Exchange], expected: str, holds: Any) -> Verdict:
+def _first_broken(exchanges: list[Exchange], expected: str, holds: Callable[[Json], object]) -> Verdict:
     """Held if each response is as expected; the first that is not is shown."""
     for exchange in exchanges:
-        response = read_answer(exchange).response or {}
+        response = read_json_object(read_answer(exchange).response)
         if not holds(response):
             return Broke(expected=expected, found=f"{sorted(response)}: {describe(exchange)}")
     return Held(f"{len(exchanges)} answers")

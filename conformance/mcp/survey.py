@@ -6,12 +6,12 @@ the least that its schema asks for.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import httpx
 
-from conformance.jsonrpc import Json, read_answer, result_of
+from conformance.jsonrpc import Json, read_answer, read_json_object, read_json_objects, result_of
 from conformance.mcp.arguments import least_arguments
 from conformance.mcp.speech import (
     HEADER_MISMATCH,
@@ -49,8 +49,7 @@ class McpSubject(Subject):
     @property
     def capabilities(self) -> Json:
         """What the server declared."""
-        declared = (self.discovered or {}).get("capabilities")
-        return cast("Json", declared) if isinstance(declared, dict) else {}
+        return read_json_object(read_json_object(self.discovered).get("capabilities"))
 
     async def ask(self, ask: Ask, *, authorised: bool = True) -> Exchange:
         """Send one request.
@@ -132,12 +131,7 @@ async def all_tools(subject: McpSubject) -> list[Json]:
     Raises:
         CannotExamine: the list is not answered, or has no end.
     """
-    return [
-        cast("Json", tool)
-        for page in await all_pages(subject, "tools/list")
-        for tool in items_of(page, "tools")
-        if isinstance(tool, dict)
-    ]
+    return [tool for page in await all_pages(subject, "tools/list") for tool in read_json_objects(page.get("tools"))]
 
 
 async def all_pages(subject: McpSubject, method: str) -> list[Json]:
@@ -151,12 +145,6 @@ async def all_pages(subject: McpSubject, method: str) -> list[Json]:
             return pages
         params = {"cursor": page["nextCursor"]}
     raise CannotExamine(f"The list of {method} has no end: {MOST_PAGES} pages were read.")
-
-
-def items_of(page: Json, key: str) -> list[Any]:
-    """The items of a page; none where it has no list."""
-    items: object = page.get(key)
-    return cast("list[Any]", items) if isinstance(items, list) else []
 
 
 async def _find_endpoint(told: Told, wire: Wire) -> str | None:
@@ -181,8 +169,7 @@ async def _announced(told: Told, wire: Wire) -> list[str]:
         ("/.well-known/oauth-protected-resource/mcp", "resource"),
     ):
         exchange = await wire.get(urljoin(told.url, path), headers={"accept": "application/json"}, authorised=False)
-        document = exchange.json() if exchange.status == 200 else None
-        address = cast("Json", document).get(key) if isinstance(document, dict) else None
+        address = read_json_object(exchange.json()).get(key) if exchange.status == 200 else None
         # Only on the host we were sent to: the token must not go where a document points.
         if isinstance(address, str) and urlsplit(address)[:2] == urlsplit(told.url)[:2]:
             found.append(address)
@@ -242,8 +229,7 @@ async def _choose_call(subject: McpSubject) -> tuple[ToolCall | None, str]:
 
 def _callable_tools(tools: list[Json]) -> Iterator[ToolCall]:
     for tool in sorted(tools, key=lambda tool: "outputSchema" not in tool):
-        annotations: object = tool.get("annotations")
-        if not isinstance(annotations, dict) or cast("Json", annotations).get("readOnlyHint") is not True:
+        if read_json_object(tool.get("annotations")).get("readOnlyHint") is not True:
             continue
         arguments = least_arguments(tool.get("inputSchema"))
         if arguments is not None and isinstance(tool.get("name"), str):

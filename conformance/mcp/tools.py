@@ -2,12 +2,20 @@
 
 import re
 from collections.abc import Callable
-from typing import Any
 
-from conformance.jsonrpc import INVALID_PARAMS, Json, judge_error, judge_result, result_of
+from conformance.jsonrpc import (
+    INVALID_PARAMS,
+    Json,
+    judge_error,
+    judge_result,
+    read_json_list,
+    read_json_object,
+    read_json_objects,
+    result_of,
+)
 from conformance.mcp.mirrored import mirrors, mistake_in_mirrors
 from conformance.mcp.speech import regular
-from conformance.mcp.survey import McpSubject, all_pages, all_tools, items_of
+from conformance.mcp.survey import McpSubject, all_pages, all_tools
 from conformance.schemas import mistake_in_schema
 from conformance.verdict import Broke, Held, NotOffered, Verdict
 
@@ -33,19 +41,18 @@ async def declares(subject: McpSubject) -> Verdict:
 
 async def tools_have_names(subject: McpSubject) -> Verdict:
     for page in await all_pages(subject, "tools/list"):
-        for tool in items_of(page, "tools"):
-            if not isinstance(tool, dict) or not isinstance(tool.get("name"), str) or not tool["name"]:
+        for tool in read_json_list(page.get("tools")):
+            if not isinstance(read_json_object(tool).get("name"), str) or not tool["name"]:
                 return Broke(expected="an object with a name", found=f"{tool!r}"[:300])
     return Held()
 
 
 async def input_schemas_are_valid(subject: McpSubject) -> Verdict:
     def mistake(tool: Json) -> str | None:
-        schema: object = tool.get("inputSchema")
+        schema = tool.get("inputSchema")
         wrong = mistake_in_schema(schema) if isinstance(schema, dict) else "it is no JSON object"
-        if wrong is None and isinstance(schema, dict) and schema.get("type") != "object":
-            return f"its type is {schema.get('type')!r}, not object"
-        return wrong
+        kind = read_json_object(schema).get("type")
+        return wrong or (None if kind == "object" else f"its type is {kind!r}, not object")
 
     return await _each_tool(subject, "an input schema that is valid and of type object", mistake)
 
@@ -113,7 +120,7 @@ async def cursors_lead_on(subject: McpSubject) -> Verdict:
     pages = await all_pages(subject, "tools/list")
     if len(pages) == 1:
         return NotOffered("The list of tools has one page.")
-    names = [str(tool.get("name")) for page in pages for tool in items_of(page, "tools") if isinstance(tool, dict)]
+    names = [str(tool.get("name")) for page in pages for tool in read_json_objects(page.get("tools"))]
     twice = sorted({name for name in names if names.count(name) > 1})
     return Broke(expected="each tool on one page", found=f"on several: {', '.join(twice[:20])}") if twice else Held()
 
@@ -122,9 +129,7 @@ async def cursors_stay_good(subject: McpSubject) -> Verdict:
     cursor = (await all_pages(subject, "tools/list"))[0].get("nextCursor")
     if cursor is None:
         return NotOffered("The list of tools has one page.")
-    once, again = [
-        items_of(result_of(await subject.ask(regular("tools/list", cursor=cursor))), "tools") for _ in range(2)
-    ]
+    once, again = [result_of(await subject.ask(regular("tools/list", cursor=cursor))).get("tools") for _ in range(2)]
     return Held() if once == again else Broke(expected="the same page again", found="another one")
 
 

@@ -1,6 +1,6 @@
 """Checks of Streamable HTTP: methods, content types, sessions that are no more, origins, streams."""
 
-from conformance.jsonrpc import describe, judge_result, read_answer
+from conformance.jsonrpc import describe, judge_result, read_answer, read_json_object, read_json_objects
 from conformance.mcp.samples import call_of, errors, results
 from conformance.mcp.speech import regular
 from conformance.mcp.survey import McpSubject
@@ -13,7 +13,9 @@ FOREIGN_ORIGIN = "http://examiner.invalid"
 async def answers_in_known_types(subject: McpSubject) -> Verdict:
     for exchange in [*await results(subject), *await errors(subject)]:
         if exchange.media_type not in {"application/json", "text/event-stream"}:
-            return Broke(expected="application/json or text/event-stream", found=exchange.media_type or "no type at all")
+            return Broke(
+                expected="application/json or text/event-stream", found=exchange.media_type or "no type at all"
+            )
     return Held()
 
 
@@ -25,7 +27,8 @@ async def accepts_or_refuses_notification(subject: McpSubject) -> Verdict:
     if (exchange.status == 202 and not exchange.came) or exchange.status >= 400:
         return Held(f"HTTP {exchange.status}")
     return Broke(
-        expected="HTTP 202 without a body, or an HTTP error", found=f"HTTP {exchange.status}, {len(exchange.came)} bytes"
+        expected="HTTP 202 without a body, or an HTTP error",
+        found=f"HTTP {exchange.status}, {len(exchange.came)} bytes",
     )
 
 
@@ -68,7 +71,9 @@ async def ignores_last_event(subject: McpSubject) -> Verdict:
 
 async def refuses_foreign_origin(subject: McpSubject) -> Verdict:
     exchange = await subject.wire.post(
-        subject.url, regular("tools/list").body, headers=regular("tools/list").with_headers(origin=FOREIGN_ORIGIN).headers
+        subject.url,
+        regular("tools/list").body,
+        headers=regular("tools/list").with_headers(origin=FOREIGN_ORIGIN).headers,
     )
     if exchange.status == 403:
         return Held()
@@ -82,7 +87,7 @@ async def needs_no_handshake(subject: McpSubject) -> Verdict:
 
 async def sends_no_requests(subject: McpSubject) -> Verdict:
     for exchange in await _streams(subject):
-        asked = [message for message in read_answer(exchange).others if isinstance(message, dict) and "id" in message]
+        asked = [message for message in read_json_objects(list(read_answer(exchange).others)) if "id" in message]
         if asked:
             return Broke(expected="notifications and one response", found=f"a request: {asked[0]!r}"[:300])
     return Held()
@@ -91,7 +96,7 @@ async def sends_no_requests(subject: McpSubject) -> Verdict:
 async def streams_end_with_response(subject: McpSubject) -> Verdict:
     for exchange in await _streams(subject):
         last = (exchange.events() or [None])[-1]
-        if not isinstance(last, dict) or not last.keys() & {"result", "error"}:
+        if not read_json_object(last).keys() & {"result", "error"}:
             return Broke(expected="a stream whose last event is the response", found=f"the last event: {last!r}"[:300])
     return Held()
 

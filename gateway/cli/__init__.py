@@ -20,6 +20,8 @@ COMMANDS = {
     "token": ("gateway.cli.login", "print a token of a demo persona"),
     "call": ("gateway.cli.call", "call a skill through a gateway"),
     "registry": ("gateway.cli.registry", "publish, inspect, approve, bind"),
+    "agents": ("gateway.cli.agents", "serve a LangGraph graph as an agent"),
+    "conform": ("gateway.cli.conform", "examine a server's MCP and A2A from outside"),
     "protos": ("gateway.cli.protos", "write our protos for your build"),
 }
 

@@ -8,9 +8,8 @@ import base64
 import binascii
 from typing import Any
 
-from registry.messages import MESSAGE_INPUT, MESSAGE_OUTPUT
-
 from registry.catalog import AgentEntry, Catalog, SkillEntry
+from registry.messages import MESSAGE_INPUT, MESSAGE_OUTPUT
 from registry.model import BadRequest, Pin, SkillId
 
 

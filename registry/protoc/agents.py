@@ -3,6 +3,7 @@
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from interchange.v1.annotations_pb2 import AgentOptions
 
+from registry.extensions import extension_faults
 from registry.model import Agent, AgentName, SkillId
 from registry.names import AGENT_NAME, DOMAIN, VERSION, snake_case, words
 from registry.protoc.annotations import Note
@@ -64,6 +65,8 @@ def check_agent_settings(label: str, note: Note[AgentOptions], problems: Problem
     for field, url in (("icon_url", options.icon_url), ("documentation_url", options.documentation_url)):
         if url and not url.startswith(("https://", "http://", "data:image/")):
             problems.add(note.at(field), f'{field} "{url}" is not an http or https URL.')
+    for fault in extension_faults(agent_settings(options)["extensions"]):
+        problems.add(note.at("extensions"), fault)
     if is_newer(options):
         problems.add(note.place, NEWER)
     for field in unknown_words(options):

@@ -14,6 +14,7 @@ from registry.model import (
     Bound,
     Classification,
     Domain,
+    Extension,
     Hints,
     Invocation,
     Skill,
@@ -94,6 +95,7 @@ class AgentSettings(TypedDict):
     classification: Classification
     visibility: Visibility
     turns: TurnRules
+    extensions: tuple[Extension, ...]
 
 
 def skill_settings(options: SkillOptions, *, classification: Classification) -> SkillSettings:
@@ -121,6 +123,9 @@ def agent_settings(options: AgentOptions) -> AgentSettings:
         classification=CLASSIFICATIONS.get(options.classification, Classification.INTERNAL),
         visibility=VISIBILITIES.get(options.visibility, Visibility.AUTHENTICATED),
         turns=turns_of(options.turns),
+        extensions=tuple(
+            Extension(uri=each.uri, description=each.description, required=each.required) for each in options.extensions
+        ),
     )
 
 
@@ -161,6 +166,10 @@ def options_of_agent(agent: Agent) -> AgentOptions:
             when_busy=f"WHEN_BUSY_{agent.turns.when_busy.name}",
             history=agent.turns.history,
         ),
+        extensions=[
+            options_pb2.Extension(uri=each.uri, description=each.description, required=each.required)
+            for each in agent.extensions
+        ],
     )
 
 

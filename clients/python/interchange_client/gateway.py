@@ -254,6 +254,8 @@ class BoundGateway:
 
 @asynccontextmanager
 async def _within(seconds: float, url: str) -> AsyncGenerator[None]:
+    if seconds <= 0:
+        raise GatewayError("The turn is over: there is no time left for a call.", "deadline_passed")
     try:
         async with asyncio.timeout(seconds):
             yield

@@ -93,7 +93,7 @@ def record_spans() -> bool:
         return False
     instrumentor: Any = found.LangChainInstrumentor()
     if not instrumentor.is_instrumented_by_opentelemetry:
-        instrumentor.instrument()
+        instrumentor.instrument(skip_dep_check=True)  # it asks for langchain, and needs only its core
     return True
 
 

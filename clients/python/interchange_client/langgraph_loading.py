@@ -74,7 +74,10 @@ def _called(factory: Callable[..., Any]) -> Any:
     try:
         inspect.signature(factory).bind()
     except TypeError:
-        raise UnfitGraph(f"{factory.__name__} makes a graph only with arguments; it must need none.") from None
+        raise UnfitGraph(
+            f"{factory.__name__} is a function that needs arguments; a compiled graph is expected, or a function without"
+            " arguments that makes one."
+        ) from None
     return factory()
 
 

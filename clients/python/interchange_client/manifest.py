@@ -92,7 +92,10 @@ def _write_agent(about: About) -> Mapping[str, Any]:
         "converse": CONVERSE,
     }
     if extensions := about.get("extensions"):
-        document["extensions"] = [{"description": "", "required": False, **each} for each in extensions]
+        document["extensions"] = [
+            {"uri": each["uri"], "description": each.get("description", ""), "required": each.get("required", False)}
+            for each in extensions
+        ]
     return document
 
 

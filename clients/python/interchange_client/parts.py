@@ -64,13 +64,11 @@ def read_parts(written: object) -> tuple[agent_pb2.Part, ...]:
     Raises:
         ValueError: they are none.
     """
-    if not isinstance(written, list):
-        raise ValueError("parts are a list")  # noqa: TRY004 - a fault of what arrived, not of the program
+    each = cast("list[dict[str, Any]]", written) if isinstance(written, list) else [{}]
+    if not all(isinstance(part, dict) and part for part in each):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValueError("parts are a list of objects")
     try:
-        return tuple(
-            json_format.ParseDict(cast("dict[str, Any]", each), agent_pb2.Part(), ignore_unknown_fields=True)
-            for each in cast("list[object]", written)
-        )
+        return tuple(json_format.ParseDict(part, agent_pb2.Part(), ignore_unknown_fields=True) for part in each)
     except (json_format.ParseError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError("a part is not as A2A writes it") from error
 

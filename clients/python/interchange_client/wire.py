@@ -7,8 +7,10 @@ anything that was sent. A credential leaves this machine only by https.
 import asyncio
 import ipaddress
 import json
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
@@ -77,7 +79,16 @@ class Reply:
 
 def open_http() -> httpx.AsyncClient:
     """A client that follows no redirects and takes no compressed answers, whose size nobody knows beforehand."""
-    return httpx.AsyncClient(follow_redirects=False, timeout=None, headers={"accept-encoding": "identity"})  # noqa: S113 - `exchange` holds the time
+    headers = {"accept-encoding": "identity"}
+    return httpx.AsyncClient(  # noqa: S113 - `exchange` holds the time
+        verify=_authorities(), follow_redirects=False, timeout=None, headers=headers
+    )
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    """Whom we trust; read once, since that takes longer than a request."""
+    return httpx.create_ssl_context()
 
 
 async def exchange(

@@ -70,7 +70,9 @@ async def media_types(subject: A2aSubject) -> Verdict:
 
 
 async def interfaces(subject: A2aSubject) -> Verdict:
-    found = [Found(f"supportedInterfaces[{number}]", one) for number, one in enumerate(_interfaces(await _card(subject)))]
+    found = [
+        Found(f"supportedInterfaces[{number}]", one) for number, one in enumerate(_interfaces(await _card(subject)))
+    ]
     faults = [fault for one in found for fault in missing_texts(one, "url", "protocolBinding", "protocolVersion")]
     faults += [
         f"{one.where}.url is {one.value['url']!r}"
@@ -109,7 +111,9 @@ async def version_without_patch(subject: A2aSubject) -> Verdict:
 
 
 async def skills(subject: A2aSubject) -> Verdict:
-    found = [Found(f"skills[{number}]", one) for number, one in enumerate(objects((await _card(subject)).get("skills")))]
+    found = [
+        Found(f"skills[{number}]", one) for number, one in enumerate(objects((await _card(subject)).get("skills")))
+    ]
     faults = [
         fault
         for one in found

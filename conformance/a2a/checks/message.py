@@ -91,7 +91,7 @@ async def unknown_members(subject: A2aSubject) -> Verdict:
 
 
 async def without_parts(subject: A2aSubject) -> Verdict:
-    return await _invalid(subject, {"message": {**subject.message(), "parts": []}}, "a message without parts")
+    return await _invalid(subject, {"message": subject.message(parts=[])}, "a message without parts")
 
 
 async def without_id(subject: A2aSubject) -> Verdict:
@@ -101,7 +101,7 @@ async def without_id(subject: A2aSubject) -> Verdict:
 
 
 async def wrong_type(subject: A2aSubject) -> Verdict:
-    said = {**subject.message(), "parts": "hello"}
+    said = subject.message(parts="hello")
     return await _invalid(subject, {"message": said}, "a message whose parts are a text")
 
 
@@ -117,7 +117,7 @@ async def unknown_task(subject: A2aSubject) -> Verdict:
 async def media_type(subject: A2aSubject) -> Verdict:
     if takes(subject.card, STRANGE_TYPE):
         return NotOffered("The agent takes every media type.")
-    message = {**subject.message(), "parts": [{"raw": "AAECAw==", "mediaType": STRANGE_TYPE}]}
+    message = subject.message(parts=[{"raw": "AAECAw==", "mediaType": STRANGE_TYPE}])
 
     async def judge(speaker: Speaker) -> Verdict:
         return refused(await speaker.ask("SendMessage", {"message": message}), CONTENT_TYPE_NOT_SUPPORTED)

@@ -31,14 +31,13 @@ from policies.identity.dev_issuer.names import (
     LOGIN_CLIENT,
     LOGIN_REDIRECT,
     PERSONA_GRANT,
-    agent_secret,
 )
+from policies.identity.dev_issuer.secret import agent_secret, dev_secret
 from policies.identity.dev_issuer.server import GrantServer
 from policies.identity.directory import OPERATOR, Directory
 from policies.identity.fetch import Fetcher, Unfetchable
 from policies.identity.keys import SigningKey, load_signing_key
 from policies.identity.keysets import LocalKeys
-from policies.identity.private import read_or_create
 from policies.identity.tokens import InboundIssuer
 from policies.identity.urls import is_loopback, is_under
 from registry.model import BadRequest, JsonObject
@@ -107,7 +106,7 @@ class DevIssuer:
             public_url=public_url,
             directory=directory,
             key=load_signing_key(state / "keys", "issuer"),
-            secret=read_or_create(state / "dev-secret", lambda: secrets.token_urlsafe(32).encode()).decode().strip(),
+            secret=dev_secret(state),
             registrations=Registrations(state / "issuer-clients.json"),
             fetcher=fetcher,
             scopes=scopes,

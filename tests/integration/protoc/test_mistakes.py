@@ -44,6 +44,15 @@ CASES: Mapping[str, tuple[str, list[str]]] = {
         'service S { option (interchange.v1.agent) = { domain: "d" icon_url: "javascript:x" }; }',
         ['1: icon_url "javascript:x" is not an http or https URL.'],
     ),
+    "invalid extensions": (
+        """service S { option (interchange.v1.agent) = {
+  domain: "d" extensions: { uri: "timestamps" } extensions: { uri: "urn:x:a" } extensions: { uri: "urn:x:a" }
+}; }""",
+        [
+            '1: "timestamps" is not an absolute URI, or has a comma: an extension is named by one such as https://….',
+            '1: the extension "urn:x:a" is declared twice.',
+        ],
+    ),
     "two agents of one name": (
         f"""service S {{ {AGENT} }}
 service T {{ option (interchange.v1.agent) = {{ domain: "d" name: "s" }}; }}""",

@@ -7,7 +7,7 @@ import pytest
 
 from registry.compare import compare_agents, compare_skills
 from registry.compare_schemas import compare_inputs, compare_outputs
-from registry.model import Classification, Skill, ToolName
+from registry.model import Agent, Classification, Extension, Skill, ToolName
 from tests.support.pets import PETS, manifest_of
 
 Schema = dict[str, Any]
@@ -161,6 +161,28 @@ def test_an_output_that_loses_its_schema_breaks(skill: Skill) -> None:
     assert found.breaking
     [back] = compare_skills(replace(skill, output_schema=None), skill)
     assert not back.breaking
+
+
+PLAIN, OTHER = Extension(uri="urn:x:a"), Extension(uri="urn:x:b")
+NEEDED = replace(PLAIN, required=True)
+EXTENSIONS: list[tuple[tuple[Extension, ...], tuple[Extension, ...], str, bool]] = [
+    ((), (PLAIN,), "extension urn:x:a: new", False),
+    ((PLAIN,), (), "extension urn:x:a: no longer understood", True),
+    ((), (NEEDED,), "extension urn:x:a: required now, so who does not activate it is refused", True),
+    ((PLAIN,), (NEEDED,), "extension urn:x:a: required now, so who does not activate it is refused", True),
+    ((NEEDED,), (PLAIN,), "extension urn:x:a: no longer required", False),
+    ((PLAIN,), (replace(PLAIN, description="A."),), "extension urn:x:a: description changed", False),
+    ((PLAIN, OTHER), (OTHER, PLAIN), "extensions: in another order", False),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "sentence", "breaking"), EXTENSIONS)
+def test_a_change_of_extensions(
+    old: tuple[Extension, ...], new: tuple[Extension, ...], sentence: str, breaking: bool
+) -> None:
+    agent: Agent = manifest_of(PETS).agents[0]
+    [found] = compare_agents(replace(agent, extensions=old), replace(agent, extensions=new))
+    assert (found.sentence, found.breaking) == (sentence, breaking)
 
 
 def test_an_agent_that_changes_hands_breaks() -> None:

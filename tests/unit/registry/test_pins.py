@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from registry.manifest import read_agent, write_agent
 from registry.model import (
     Agent,
     AgentName,
     Approval,
     Classification,
     Domain,
+    Extension,
     Invocation,
     Param,
     Skill,
@@ -65,6 +67,7 @@ AGENT_CHANGES: dict[str, Any] = {
     "classification": Classification.PUBLIC,
     "visibility": Visibility.PUBLIC,
     "converse": "/pets.v1.Pets/Talk",
+    "extensions": (Extension(uri="https://x.test/barking/v1"),),
 }
 AGENT_OUTSIDE: dict[str, Any] = {"skills": (), "turns": TurnRules(history=1)}
 
@@ -98,3 +101,17 @@ def test_the_order_of_keys_is_no_part_of_it() -> None:
     schema = {"type": "object", "properties": {"a": {"type": "string", "title": "A"}}}
     turned = {"properties": {"a": {"title": "A", "type": "string"}}, "type": "object"}
     assert pin_skill(replace(SKILL, input_schema=schema)) == pin_skill(replace(SKILL, input_schema=turned))
+
+
+def test_pins_of_before_there_were_extensions_still_hold() -> None:
+    """What was approved stays approved: the document of an agent without extensions says nothing of them."""
+    assert "extensions" not in write_agent(AGENT)
+    assert read_agent(write_agent(AGENT)) == AGENT
+
+
+def test_each_word_of_an_extension_moves_the_pin_and_is_read_back() -> None:
+    declared = Extension(uri="https://x.test/a", description="A.", required=True)
+    others = [replace(declared, uri="https://x.test/b"), replace(declared, description=""), Extension(uri=declared.uri)]
+    agents = [replace(AGENT, extensions=(each,)) for each in (declared, *others)]
+    assert len({pin_agent(agent) for agent in agents}) == len(agents)
+    assert [read_agent(write_agent(agent)) for agent in agents] == agents

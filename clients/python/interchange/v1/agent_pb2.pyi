@@ -100,7 +100,7 @@ class Message(_message.Message):
     def __init__(self, id: _Optional[str] = ..., conversation_id: _Optional[str] = ..., seq: _Optional[int] = ..., kind: _Optional[_Union[Message.Kind, str]] = ..., sender: _Optional[_Union[Principal, _Mapping]] = ..., parts: _Optional[_Iterable[_Union[Part, _Mapping]]] = ..., turn_id: _Optional[str] = ..., answers: _Optional[str] = ..., updates: _Optional[str] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., question: _Optional[_Union[Question, _Mapping]] = ..., artifacts: _Optional[_Iterable[_Union[Artifact, _Mapping]]] = ...) -> None: ...
 
 class Turn(_message.Message):
-    __slots__ = ("turn_id", "conversation_id", "agent", "delivery_id", "attempt", "fence", "chain", "input", "history", "answers", "turn_token", "deadline")
+    __slots__ = ("turn_id", "conversation_id", "agent", "delivery_id", "attempt", "fence", "chain", "input", "history", "answers", "turn_token", "deadline", "extensions")
     TURN_ID_FIELD_NUMBER: _ClassVar[int]
     CONVERSATION_ID_FIELD_NUMBER: _ClassVar[int]
     AGENT_FIELD_NUMBER: _ClassVar[int]
@@ -113,6 +113,7 @@ class Turn(_message.Message):
     ANSWERS_FIELD_NUMBER: _ClassVar[int]
     TURN_TOKEN_FIELD_NUMBER: _ClassVar[int]
     DEADLINE_FIELD_NUMBER: _ClassVar[int]
+    EXTENSIONS_FIELD_NUMBER: _ClassVar[int]
     turn_id: str
     conversation_id: str
     agent: str
@@ -125,7 +126,8 @@ class Turn(_message.Message):
     answers: _containers.RepeatedCompositeFieldContainer[Answer]
     turn_token: str
     deadline: _timestamp_pb2.Timestamp
-    def __init__(self, turn_id: _Optional[str] = ..., conversation_id: _Optional[str] = ..., agent: _Optional[str] = ..., delivery_id: _Optional[str] = ..., attempt: _Optional[int] = ..., fence: _Optional[int] = ..., chain: _Optional[_Iterable[_Union[Principal, _Mapping]]] = ..., input: _Optional[_Iterable[_Union[Message, _Mapping]]] = ..., history: _Optional[_Iterable[_Union[Message, _Mapping]]] = ..., answers: _Optional[_Iterable[_Union[Answer, _Mapping]]] = ..., turn_token: _Optional[str] = ..., deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    extensions: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, turn_id: _Optional[str] = ..., conversation_id: _Optional[str] = ..., agent: _Optional[str] = ..., delivery_id: _Optional[str] = ..., attempt: _Optional[int] = ..., fence: _Optional[int] = ..., chain: _Optional[_Iterable[_Union[Principal, _Mapping]]] = ..., input: _Optional[_Iterable[_Union[Message, _Mapping]]] = ..., history: _Optional[_Iterable[_Union[Message, _Mapping]]] = ..., answers: _Optional[_Iterable[_Union[Answer, _Mapping]]] = ..., turn_token: _Optional[str] = ..., deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., extensions: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class TurnEvent(_message.Message):
     __slots__ = ("delta", "artifact", "status", "message", "question", "deferred", "done", "failed")

@@ -89,7 +89,7 @@ PARAM_FIELD_NUMBER: _ClassVar[int]
 param: _descriptor.FieldDescriptor
 
 class AgentOptions(_message.Message):
-    __slots__ = ("name", "title", "domain", "version", "tags", "examples", "icon_url", "documentation_url", "provider", "classification", "visibility", "turns")
+    __slots__ = ("name", "title", "domain", "version", "tags", "examples", "icon_url", "documentation_url", "provider", "classification", "visibility", "turns", "extensions")
     NAME_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
     DOMAIN_FIELD_NUMBER: _ClassVar[int]
@@ -102,6 +102,7 @@ class AgentOptions(_message.Message):
     CLASSIFICATION_FIELD_NUMBER: _ClassVar[int]
     VISIBILITY_FIELD_NUMBER: _ClassVar[int]
     TURNS_FIELD_NUMBER: _ClassVar[int]
+    EXTENSIONS_FIELD_NUMBER: _ClassVar[int]
     name: str
     title: str
     domain: str
@@ -114,7 +115,18 @@ class AgentOptions(_message.Message):
     classification: Classification
     visibility: Visibility
     turns: TurnOptions
-    def __init__(self, name: _Optional[str] = ..., title: _Optional[str] = ..., domain: _Optional[str] = ..., version: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., examples: _Optional[_Iterable[str]] = ..., icon_url: _Optional[str] = ..., documentation_url: _Optional[str] = ..., provider: _Optional[str] = ..., classification: _Optional[_Union[Classification, str]] = ..., visibility: _Optional[_Union[Visibility, str]] = ..., turns: _Optional[_Union[TurnOptions, _Mapping]] = ...) -> None: ...
+    extensions: _containers.RepeatedCompositeFieldContainer[Extension]
+    def __init__(self, name: _Optional[str] = ..., title: _Optional[str] = ..., domain: _Optional[str] = ..., version: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., examples: _Optional[_Iterable[str]] = ..., icon_url: _Optional[str] = ..., documentation_url: _Optional[str] = ..., provider: _Optional[str] = ..., classification: _Optional[_Union[Classification, str]] = ..., visibility: _Optional[_Union[Visibility, str]] = ..., turns: _Optional[_Union[TurnOptions, _Mapping]] = ..., extensions: _Optional[_Iterable[_Union[Extension, _Mapping]]] = ...) -> None: ...
+
+class Extension(_message.Message):
+    __slots__ = ("uri", "description", "required")
+    URI_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    REQUIRED_FIELD_NUMBER: _ClassVar[int]
+    uri: str
+    description: str
+    required: bool
+    def __init__(self, uri: _Optional[str] = ..., description: _Optional[str] = ..., required: _Optional[bool] = ...) -> None: ...
 
 class TurnOptions(_message.Message):
     __slots__ = ("timeout", "max_attempts", "when_busy", "history")
