@@ -15,7 +15,7 @@ import uvloop
 
 
 class Connection(asyncio.Protocol):
-    """Sends one request over and over until told to stop; answers must carry a Content-Length."""
+    """Sends one request over and over until told to stop; answers carry a Content-Length or come in chunks."""
 
     def __init__(self, request: bytes, until: float, done: asyncio.Future[None], times: list[float]) -> None:
         self.request, self.until, self.done, self.times = request, until, done, times
@@ -34,11 +34,11 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.buffer += data
         head, found, body = self.buffer.partition(b"\r\n\r\n")
-        if not found or len(body) < _length(head):
+        if not found or not _is_whole(head, body):
             return
         now = time.perf_counter()
         self.times.append(now - self.started)
-        self.errors += not head.startswith(b"HTTP/1.1 200") or b'"isError":true' in body
+        self.errors += not head.startswith(b"HTTP/1.1 200") or b'"isError":true' in body or b'"error"' in body
         self.buffer = b""
         if now < self.until:
             self._send()
@@ -49,6 +49,12 @@ class Connection(asyncio.Protocol):
         self.errors += exc is not None
         if not self.done.done():
             self.done.set_result(None)
+
+
+def _is_whole(head: bytes, body: bytes) -> bool:
+    if b"chunked" in head:
+        return body.endswith(b"0\r\n\r\n")
+    return len(body) >= _length(head)
 
 
 def _length(head: bytes) -> int:

@@ -16,7 +16,7 @@ SECONDS = 30.0
 async def examination(
     told: Told,
     *,
-    token: str | None,
+    wires: Wires,
     protocols: Sequence[str] = tuple(PAPERS),
     only: Collection[str] = (),
     fatal: Collection[Level] = (Level.MUST,),
@@ -24,7 +24,6 @@ async def examination(
     watch: Callable[[Finding], None] = lambda _: None,
 ) -> Report:
     """Examine a server. `watch` is told each finding as it comes; `only` names requirements, and none means all."""
-    wires = Wires(token=token, seconds=seconds)
     findings: list[Finding] = []
     for protocol in protocols:
         async for finding in examine(PAPERS[protocol], told, wires=wires, seconds=seconds, only=only):

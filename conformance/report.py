@@ -59,8 +59,12 @@ def summary(report: Report) -> str:
     told = ", ".join(f"{counts[name]} {name}" for name in ("held", "broke", "not offered", "unexamined"))
     if not counts["held"]:
         return f"{told}. Nothing could be held against the server at {report.url}: is the URL right?"
-    verdict = f"{len(report.failures)} failures" if report.failures else "passed"
-    return f"{told}: {verdict}, {len(report.warnings)} warnings."
+    verdict = "passed" if not report.failures else _counted(len(report.failures), "failure")
+    return f"{told}: {verdict}, {_counted(len(report.warnings), 'warning')}."
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def text_report(report: Report) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 FOLDER = Path(__file__).parent / "requirements"
 _KEYS = frozenset({"id", "level", "revision", "source", "section", "sentence"})
@@ -68,7 +68,13 @@ def _read_file(file: Path, protocol: str) -> list[Requirement]:
     return [_read_table(table, file.name, protocol) for table in content["requirement"]]
 
 
-def _read_table(table: Mapping[str, Any], file: str, protocol: str) -> Requirement:
+def _read_table(table: Any, file: str, protocol: str) -> Requirement:
+    if not isinstance(table, dict):
+        raise RequirementsError(f"{file}: a requirement is no table.")
+    return _read_entries(cast("Mapping[str, Any]", table), file, protocol)
+
+
+def _read_entries(table: Mapping[str, Any], file: str, protocol: str) -> Requirement:
     where = f"{file}: {table.get('id', 'a requirement without id')}"
     _refuse_unknown(where, table.keys() - _KEYS)
     for key in sorted(_KEYS):

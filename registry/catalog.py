@@ -13,23 +13,27 @@ from registry.model import Agent, AgentName, Binding, Digest, Pin, Skill, SkillI
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentEntry:
-    """A live agent: its content, revision number (from 1), pin, and where it is bound (None: nowhere yet)."""
+    """A live agent: its content, revision number (from 1), pin, where it is bound (None: nowhere yet), and when this
+    revision went live, in seconds since the epoch."""
 
     agent: Agent
     revision: int
     pin: Pin
     binding: Binding | None
+    published_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkillEntry:
-    """A live skill. `descriptors` is the digest of the FileDescriptorSet its types are in, `binding` its agent's."""
+    """A live skill. `descriptors` is the digest of the FileDescriptorSet its types are in, `binding` its agent's;
+    `published_at` is when this revision went live, in seconds since the epoch."""
 
     skill: Skill
     revision: int
     pin: Pin
     descriptors: Digest
     binding: Binding | None
+    published_at: float = 0.0
 
 
 class Catalog:

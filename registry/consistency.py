@@ -10,7 +10,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 
 from registry.extensions import extension_faults
 from registry.model import Agent, AgentName, BadRequest, JsonObject, JsonValue, Skill, Streaming
-from registry.names import AGENT_NAME, DOMAIN, RESERVED_TOOLS, SKILL_NAME, TOOL_NAME, VERSION
+from registry.names import AGENT_NAME, DOMAIN, RESERVED_TOOLS, SHOWN_URLS, SKILL_NAME, TOOL_NAME, VERSION
 from registry.protoc.descriptors import private_pool, read_set
 
 ROOT_COMPOSITIONS = ("$ref", "oneOf", "anyOf", "allOf", "not")
@@ -40,6 +40,9 @@ def clashes(agents: Sequence[Agent], skills: Sequence[Skill]) -> list[str]:
 def _doubles(agents: Sequence[Agent], skills: Sequence[Skill]) -> Iterator[str]:
     yield from _repeated([agent.name for agent in agents], "agents", "name")
     yield from _repeated([skill.id for skill in skills], "skills", "id")
+    for index, agent in enumerate(agents):
+        if agent.name in RESERVED_TOOLS:  # a conversing agent is a tool by its own name, and any may converse one day
+            yield f'agents[{index}].name: "{agent.name}" is the name of a tool of the gateway itself.'
     tools = [skill.tool_name for skill in skills]
     yield from _repeated(tools, "skills", "tool_name")
     taken = RESERVED_TOOLS | {agent.name for agent in agents if agent.converse}
@@ -62,6 +65,9 @@ def _in_agent(agent: Agent, skills: Sequence[Skill], pool: DescriptorPool) -> It
         yield f'domain: "{agent.domain}" must be 1 to 63 letters, digits, dots, dashes and underscores.'
     if not VERSION.fullmatch(agent.version):
         yield f'version: "{agent.version}" is not a semantic version such as 1.2.0.'
+    for key, url in (("icon_url", agent.icon_url), ("documentation_url", agent.documentation_url)):
+        if url and not url.startswith(SHOWN_URLS):
+            yield f'{key}: "{url}" is not an http or https URL.'
     if agent.skills != tuple(sorted(skill.id for skill in skills if skill.agent == agent.name)):
         yield "skills: must be the ids of all skills of this agent, sorted."
     if agent.turns.max_attempts < 1:

@@ -24,13 +24,15 @@ MANY = 500
 
 @dataclass(frozen=True, slots=True)
 class LiveRow:
-    """What the catalog needs to know of a live revision before it reads its document."""
+    """What the catalog needs to know of a live revision before it reads its document. `since` is when it went live: as
+    it was published or, where it waited, as it was approved."""
 
     name: Name
     agent: AgentName
     number: int
     pin: Pin
     descriptors: Digest
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +67,13 @@ class Ledger:
         """Every live revision, without its document."""
         c = revision.c
         rows = self._connection.execute(
-            sa.select(c.kind, c.name, c.agent, c.number, c.pin, c.descriptors).where(c.state == State.LIVE)
+            sa.select(
+                c.kind, c.name, c.agent, c.number, c.pin, c.descriptors, sa.func.coalesce(c.settled_at, c.published_at)
+            ).where(c.state == State.LIVE)
         )
         return tuple(
-            LiveRow(Name(KINDS[kind], name), AgentName(agent), number, Pin(pin), Digest(digest))
-            for kind, name, agent, number, pin, digest in rows
+            LiveRow(Name(KINDS[kind], name), AgentName(agent), number, Pin(pin), Digest(digest), _utc(since))
+            for kind, name, agent, number, pin, digest, since in rows
         )
 
     def live_documents(self, kind: Kind, names: Sequence[str]) -> Iterator[tuple[str, str]]:

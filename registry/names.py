@@ -12,6 +12,9 @@ VERSION = re.compile(
     r"(?:0|[1-9]\d{0,8})\.(?:0|[1-9]\d{0,8})\.(?:0|[1-9]\d{0,8})(?:-[0-9A-Za-z.-]{1,60})?(?:\+[0-9A-Za-z.-]{1,60})?",
     re.ASCII,
 )
+SHOWN_URLS = ("https://", "http://", "data:image/")
+"""How a URL begins that people's programs may open or show."""
+
 RESERVED_TOOLS = frozenset({"interchange_result"})
 """Tools of the gateway itself."""
 

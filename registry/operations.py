@@ -25,6 +25,7 @@ from registry.model import (
     Principal,
     Refused,
 )
+from registry.own import refuse_borrowed_keys, waits_for_others
 from registry.protoc.descriptors import read_set
 from registry.publish import Outcome, Step, clashes, if_approved, offered_by, plan, refuse_breaking, with_objections
 from registry.readings import Reader, Readings
@@ -98,7 +99,7 @@ class Registrar:
         self._vet = vet
         self._clock = clock
         readings = Readings(store)
-        self._writes: Mapping[str, Callable[[JsonObject, str], JsonObject]] = {
+        self._writes: Mapping[str, Callable[[JsonObject, Principal], JsonObject]] = {
             "Publish": self._publish,
             "Discover": self._discover,
             "Import": self._import,
@@ -122,13 +123,13 @@ class Registrar:
         if operation in self._reads:
             return self._reads[operation](content, reader)
         if operation in self._writes:
-            return self._writes[operation](content, str(by))
+            return self._writes[operation](content, by)
         raise BadRequest(f"There is no operation {operation[:100]!r}; there are {', '.join(ACTIONS)}.")
 
-    def _publish(self, content: JsonObject, by: str) -> JsonObject:
+    def _publish(self, content: JsonObject, by: Principal) -> JsonObject:
         return self._take(read_corrected(content), read_binding(content), content, by)
 
-    def _discover(self, content: JsonObject, by: str) -> JsonObject:
+    def _discover(self, content: JsonObject, by: Principal) -> JsonObject:
         target, tls = read_text(content, "target"), read_tls(content)
         binding = Binding(kind=BindingKind.GRPC, targets=(target,), tls=tls)
         check_binding(binding, self._allowed)
@@ -138,25 +139,26 @@ class Registrar:
         )
         return self._take(manifest, binding, content, by)
 
-    def _import(self, content: JsonObject, by: str) -> JsonObject:
+    def _import(self, content: JsonObject, by: Principal) -> JsonObject:
         files = read_set(read_bytes(content, "descriptorSet"))
         manifest = built_manifest(
             files, read_overlay(content), source=f"The descriptor set declares {services_in(files)}"
         )
         return self._take(manifest, read_binding(content), content, by)
 
-    def _take(self, manifest: Manifest, binding: Binding | None, content: JsonObject, by: str) -> JsonObject:
+    def _take(self, manifest: Manifest, binding: Binding | None, content: JsonObject, by: Principal) -> JsonObject:
         """Publish a manifest, wherever it came from."""
         forced, stamp = read_forced(content), self._stamp(content, by)
         if not manifest.agents:
             raise BadRequest("The manifest has no agents, so there is nothing to publish.")
         if binding is not None:
             check_binding(binding, self._allowed)
+            refuse_borrowed_keys(binding, by)
         offered = offered_by(manifest, manifest.digest)
         with self._store.writing() as writing:
             ledger = writing.ledger
             book = book_of_manifest(ledger, manifest)
-            steps = plan(offered, book)
+            steps = plan(offered, book, doubt=lambda one, present: waits_for_others(one, present, by))
             refuse_breaking(steps, forced=forced)
             refuse_uncheckable(step.offered for step in steps)
             if any(step.offered for step in steps):
@@ -168,7 +170,7 @@ class Registrar:
             self._refuse_unfit(writing, [step.offered for step in steps if step.offered])
             return _changes(steps, ledger)
 
-    def _approve(self, content: JsonObject, by: str) -> JsonObject:
+    def _approve(self, content: JsonObject, by: Principal) -> JsonObject:
         name, looked_at = read_name(content), read_number(content, "revision")
         with self._store.writing() as writing:
             agent, book = book_of(writing.ledger, name)
@@ -186,7 +188,7 @@ class Registrar:
             self._refuse_unfit(writing, ())
             return _changes([_settled(found, Outcome.LIVE) for found in waiting], writing.ledger)
 
-    def _retire(self, content: JsonObject, by: str) -> JsonObject:
+    def _retire(self, content: JsonObject, by: Principal) -> JsonObject:
         name = read_name(content)
         stamp = self._stamp(content, by)
         if not stamp.reason.strip():
@@ -207,11 +209,12 @@ class Registrar:
             self._refuse_unfit(writing, ())
             return _changes([_settled(found, Outcome.RETIRED) for found in going], writing.ledger)
 
-    def _bind(self, content: JsonObject, by: str) -> JsonObject:
+    def _bind(self, content: JsonObject, by: Principal) -> JsonObject:
         name, binding = read_name(content), read_binding(content)
         if binding is None:
             raise BadRequest("binding is missing: name at least one target, host:port.")
         check_binding(binding, self._allowed)
+        refuse_borrowed_keys(binding, by)
         with self._store.writing() as writing:
             agent, _ = book_of(writing.ledger, name)
             if name != agent:
@@ -247,8 +250,8 @@ class Registrar:
             with_objections(step, own[step.name]) if step.outcome is Outcome.WAITING else step for step in steps
         )
 
-    def _stamp(self, content: JsonObject, by: str) -> Stamp:
-        return Stamp(by=by, at=self._clock(), reason=read_text(content, "reason"))
+    def _stamp(self, content: JsonObject, by: Principal) -> Stamp:
+        return Stamp(by=str(by), at=self._clock(), reason=read_text(content, "reason"))
 
 
 AFTER_RETIRING = {State.LIVE: State.RETIRED, State.WAITING: State.REPLACED}

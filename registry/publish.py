@@ -5,7 +5,7 @@ revision serves. What is missing from a newer manifest of its agent would be ret
 takes what is offered and what the book says, returns steps; `registry.operations` (above) writes them, or refuses.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import cast
@@ -68,17 +68,26 @@ def offered_by(manifest: Manifest, descriptors: Digest) -> tuple[Offered, ...]:
     return (*agents, *(offered_skill(skill, descriptors) for skill in manifest.skills))
 
 
-def plan(offered: Sequence[Offered], book: Book) -> tuple[Step, ...]:
+Doubt = Callable[[Offered, Present], bool]
+"""Whether something may not go live unseen where nothing is."""
+
+
+def no_doubt(_: Offered, __: Present) -> bool:
+    """For publishers who are taken at their word."""
+    return False
+
+
+def plan(offered: Sequence[Offered], book: Book, *, doubt: Doubt = no_doubt) -> tuple[Step, ...]:
     """The steps that publishing takes, agents first, then skills, each in the order they are offered."""
     facades = [one for one in offered if one.name.kind is Kind.AGENT]
-    agents = [_offer(one, book.get(one.name, NOTHING)) for one in facades]
+    agents = [_offer(one, book.get(one.name, NOTHING), doubt) for one in facades]
     held = frozenset(
         one.agent
         for one, step in zip(facades, agents, strict=True)
         if _holds_back(one, step, book.get(one.name, NOTHING))
     )
     skills = [
-        _offer(one, book.get(one.name, NOTHING), held=one.agent in held)
+        _offer(one, book.get(one.name, NOTHING), _always if one.agent in held else doubt)
         for one in offered
         if one.name.kind is Kind.SKILL
     ]
@@ -93,10 +102,14 @@ def _holds_back(offered: Offered, step: Step, present: Present) -> bool:
     return cast("Agent", present.live.content()).service != cast("Agent", offered.content).service
 
 
-def _offer(offered: Offered, present: Present, *, held: bool = False) -> Step:
+def _always(_: Offered, __: Present) -> bool:
+    return True
+
+
+def _offer(offered: Offered, present: Present, doubt: Doubt) -> Step:
     """What becomes of one offer."""
     if present.live is None:
-        return _first(offered, present, held=held)
+        return _first(offered, present, held=doubt(offered, present))
     if present.live.same_as(offered):
         return _standing(present.live, Outcome.UNCHANGED)
     differences = _differences(present.live, offered)

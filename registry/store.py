@@ -215,7 +215,13 @@ def _agent_entry(
     if known is not None and known.binding == binding and known.agent.skills == skills:
         return known
     agent = known.agent if known is not None else cast("Agent", read_content(Kind.AGENT, documents[row.name.text]))
-    return AgentEntry(agent=replace(agent, skills=skills), revision=row.number, pin=row.pin, binding=binding)
+    return AgentEntry(
+        agent=replace(agent, skills=skills),
+        revision=row.number,
+        pin=row.pin,
+        binding=binding,
+        published_at=row.since.timestamp(),
+    )
 
 
 def _skill_entry(row: LiveRow, before: Catalog, documents: Mapping[str, str], binding: Binding | None) -> SkillEntry:
@@ -223,7 +229,14 @@ def _skill_entry(row: LiveRow, before: Catalog, documents: Mapping[str, str], bi
     if known is not None:
         return known if known.binding == binding else replace(known, binding=binding)
     skill = cast("Skill", read_content(Kind.SKILL, documents[row.name.text]))
-    return SkillEntry(skill=skill, revision=row.number, pin=row.pin, descriptors=row.descriptors, binding=binding)
+    return SkillEntry(
+        skill=skill,
+        revision=row.number,
+        pin=row.pin,
+        descriptors=row.descriptors,
+        binding=binding,
+        published_at=row.since.timestamp(),
+    )
 
 
 def _engine(url: str) -> sa.Engine:

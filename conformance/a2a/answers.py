@@ -132,10 +132,6 @@ class Answer:
         return envelope.get("result") if is_object(envelope) else None
 
 
-class NothingToExamine(Exception):
-    """Raised where a server has nothing of what a check judges, or the examiner was not told enough: says which."""
-
-
 def payload_of(answer: Answer) -> Mapping[str, Any]:
     """What a message was answered with, for a check that judges what is in it.
 

@@ -1,13 +1,14 @@
 """What checks have in common: the same question on each binding, and faults made into a verdict."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from conformance.a2a.answers import Answer, payload_of
 from conformance.a2a.shapes import Object, is_object
 from conformance.a2a.speaking import Speaker
 from conformance.a2a.survey import A2aSubject
-from conformance.verdict import Broke, Held, NotOffered, Verdict
+from conformance.verdict import Broke, CannotExamine, Held, Inapplicable, NotOffered, Verdict
 
 NO_INTERFACE = "The card has no interface of A2A 1.0 over JSON-RPC or HTTP+JSON that answers."
 NOT_STREAMING = "The card does not declare streaming."
@@ -23,15 +24,34 @@ class Payload:
 
 
 async def on_each_binding(subject: A2aSubject, judge: Callable[[Speaker], Awaitable[Verdict]]) -> Verdict:
-    """The first verdict that something is broken, or else that something is held, whichever binding it is of."""
+    """The verdict on all bindings together."""
+    if not subject.speakers:
+        return NotOffered(NO_INTERFACE)
+    return await together({f"over {speaker.binding}": partial(judge, speaker) for speaker in subject.speakers})
+
+
+async def together(judges: Mapping[str, Callable[[], Awaitable[Verdict]]]) -> Verdict:
+    """The first verdict that something is broken; or else that something is held; or else that nothing is offered.
+
+    Raises:
+        CannotExamine: nothing is broken, and one of them could not be examined.
+    """
     verdicts: list[Verdict] = []
-    for speaker in subject.speakers:
-        verdict = await judge(speaker)
+    unexamined: CannotExamine | None = None
+    for where, judge in judges.items():
+        try:
+            verdict = await judge()
+        except Inapplicable as error:
+            verdict = NotOffered(str(error))
+        except CannotExamine as error:
+            unexamined = unexamined or error
+            continue
         if isinstance(verdict, Broke):
-            return Broke(expected=verdict.expected, found=f"over {speaker.binding}: {verdict.found}")
+            return Broke(expected=verdict.expected, found=f"{where}: {verdict.found}")
         verdicts.append(verdict)
-    held = [verdict for verdict in verdicts if isinstance(verdict, Held)]
-    return next(iter([*held, *verdicts]), NotOffered(NO_INTERFACE))
+    if unexamined is not None:
+        raise unexamined
+    return next((verdict for verdict in verdicts if isinstance(verdict, Held)), verdicts[0])
 
 
 def verdict_of(faults: Iterable[str], *, expected: str) -> Verdict:

@@ -16,6 +16,7 @@ from conformance.a2a.protocol import STATES
 Object: TypeAlias = Mapping[str, Any]
 Faults: TypeAlias = Iterator[str]
 
+NOTHING: Object = {}
 STREAMED = ("task", "message", "statusUpdate", "artifactUpdate")
 _CONTENTS: Mapping[str, Callable[[object], bool]] = {
     "text": lambda value: isinstance(value, str),
@@ -44,15 +45,20 @@ def is_filled(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and bool(value.strip())
 
 
+def items(value: object) -> list[Any]:
+    """What is in a list; nothing if it is none."""
+    return cast("list[Any]", value) if isinstance(value, list) else []
+
+
 def objects(value: object) -> list[Object]:
-    """The objects of a list; nothing if it is none."""
-    return [item for item in cast("list[Any]", value) if is_object(item)] if isinstance(value, list) else []
+    """The objects of a list."""
+    return [item for item in items(value) if is_object(item)]
 
 
 def member(value: object, name: str) -> Object:
     """A member that is an object; an empty one if there is none."""
     found = value.get(name) if is_object(value) else None
-    return found if is_object(found) else {}
+    return found if is_object(found) else NOTHING
 
 
 def is_base64(text: str) -> bool:

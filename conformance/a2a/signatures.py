@@ -1,13 +1,14 @@
-"""The signatures of a card: JWS (RFC 7515) over its canonical form, read and verified without an SDK of the protocol."""
+"""The signatures of a card: JWS (RFC 7515) over its canonical form, read and verified without a protocol's SDK."""
 
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+import httpx
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import import_key
@@ -67,7 +68,10 @@ async def fetch_keys(signature: Signature, wire: Wire) -> KeySet:
     """The key set that a signature's header points to. The token never goes there."""
     if urlsplit(signature.jku).scheme not in ("http", "https"):
         return KeySet(why=f"jku is {signature.jku!r}")
-    exchange = await wire.get(signature.jku, headers={"accept": "application/json"}, authorised=False)
+    try:
+        exchange = await wire.get(signature.jku, headers={"accept": "application/json"}, authorised=False)
+    except (httpx.RequestError, httpx.InvalidURL, ValueError) as error:
+        return KeySet(why=f"{signature.jku} did not answer ({type(error).__name__})")
     body = exchange.json()
     if exchange.status != 200 or not is_object(body) or not isinstance(body.get("keys"), list):
         return KeySet(why=f"{signature.jku} answered HTTP {exchange.status} and no key set")
@@ -98,11 +102,12 @@ def verification_fault(card: Object, signature: Signature, key: Mapping[str, Any
     return ""
 
 
-def tampered(card: Object) -> list[tuple[str, Object]]:
+def tampered(card: Object) -> Iterator[tuple[str, Object]]:
     """Cards that are not this one: each with one member changed, and the member's name."""
-    return [(name, {**card, name: [member, "examiner"]}) for name, member in card.items() if name != "signatures"] + [
-        ("a member that was not there", {**card, "examiner": "was here"})
-    ]
+    for name, member in card.items():
+        if name != "signatures":
+            yield name, {**card, name: [member, "examiner"]}
+    yield "member that was not there", {**card, "examiner": "was here"}
 
 
 def _registry() -> jws.JWSRegistry:

@@ -36,7 +36,7 @@ def order_faults(events: Sequence[Any]) -> Iterator[str]:
 
 def same_task_faults(events: Sequence[Any]) -> Iterator[str]:
     """Updates of a task that is not the stream's."""
-    first = member(events[0], "task") if events else {}
+    first = _first_task(events)
     expected = {"taskId": first.get("id"), "contextId": first.get("contextId")}
     for number, event in enumerate(events, 1):
         for kind in UPDATES:
@@ -58,11 +58,7 @@ def update_faults(events: Sequence[Any]) -> Iterator[str]:
 
 def append_faults(events: Sequence[Any]) -> Iterator[str]:
     """Updates that append to an artifact that nobody has sent."""
-    known = (
-        {artifact.get("artifactId") for artifact in objects(member(events[0], "task").get("artifacts"))}
-        if events
-        else set()
-    )
+    known = {artifact.get("artifactId") for artifact in objects(_first_task(events).get("artifacts"))}
     for number, event in enumerate(events, 1):
         update = member(event, "artifactUpdate")
         named = member(update, "artifact").get("artifactId")
@@ -93,6 +89,10 @@ def ending_faults(events: Sequence[Any]) -> Iterator[str]:
     states = [state for state in map(state_of, events) if state is not None]
     if not any(is_last(event) for event in events) and (not states or states[-1] not in INTERRUPTED):
         yield f"it was closed with the task in {states[-1] if states else 'no state'}"
+
+
+def _first_task(events: Sequence[Any]) -> Object:
+    return member(events[0], "task") if events else {}
 
 
 def _is_snapshot(rest: Sequence[Any]) -> bool:

@@ -1,16 +1,19 @@
-"""The survey before the checks: whose card it is, over which interfaces the agent speaks, and what may be said to it."""
+"""The survey before the checks: whose card it is, over which interfaces the agent answers, what may be said to it."""
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
-from conformance.a2a.answers import Answer, NothingToExamine
+import httpx
+
+from conformance.a2a.answers import Answer
 from conformance.a2a.protocol import VERSION, WELL_KNOWN, Binding
-from conformance.a2a.shapes import Object, is_filled, is_object, member, objects
+from conformance.a2a.shapes import Object, is_filled, is_object, items, member, objects
 from conformance.a2a.speaking import Interface, Speaker
 from conformance.subject import Subject, Told
+from conformance.verdict import Inapplicable
 from conformance.wire import Exchange, Wire
 
 HELLO = "hello"
@@ -50,7 +53,7 @@ class A2aSubject(Subject):
         """A message that the agent can be expected to take, with an id of its own.
 
         Raises:
-            NothingToExamine: nobody said what that could be.
+            Inapplicable: nobody said what that could be.
         """
         parts = members.pop("parts") if "parts" in members else said_parts(self.told, self.card)
         return {"messageId": f"examiner-{secrets.token_hex(8)}", "role": "ROLE_USER", "parts": parts, **members}
@@ -60,23 +63,44 @@ class A2aSubject(Subject):
         return await self.wire.get(self.card_url, headers={"accept": "application/json"})
 
 
-async def survey(told: Told, wire: Wire) -> A2aSubject:
-    """Find the card of the agent that is examined, and which of its interfaces answer."""
-    url = card_address(told)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agents(Subject):
+    """All agents under examination: those that were named, or the one at the server's address."""
+
+    each: tuple[A2aSubject, ...]
+
+    def on_this_wire(self) -> list[A2aSubject]:
+        """Each of them, on the wire of this check."""
+        return [replace(agent, wire=self.wire) for agent in self.each]
+
+
+async def survey(told: Told, wire: Wire) -> Agents:
+    """Find the cards of the agents that are examined, and which of their interfaces answer."""
+    if told.agents:
+        found = [await _survey_agent(told, wire, card_address(agent)) for agent in told.agents]
+        return Agents(told=told, wire=wire, each=tuple(found))
+    here = await _survey_agent(told, wire, card_address(told.url))
+    root = card_address(urljoin(told.url, "/"))
+    if not here.card_was_served and root != here.card_url:
+        here = await _survey_agent(told, wire, root)
+    return Agents(told=told, wire=wire, each=(here,))
+
+
+async def _survey_agent(told: Told, wire: Wire, url: str) -> A2aSubject:
     exchange = await wire.get(url, headers={"accept": "application/json"})
     card = exchange.json()
     subject = A2aSubject(told=told, wire=wire, card_url=url, card_was_served=exchange.status == 200)
-    if exchange.status != 200 or not is_object(card):
+    if not subject.card_was_served or not is_object(card):
         return subject
-    known = A2aSubject(told=told, wire=wire, card_url=url, card_was_served=True, card=card)
-    answering = [one for one in declared_interfaces(card) if await answers(speaker_of(one, known))]
-    return A2aSubject(told=told, wire=wire, card_url=url, card_was_served=True, card=card, interfaces=tuple(answering))
+    subject = replace(subject, card=card)
+    answering = [one for one in declared_interfaces(card) if await answers(speaker_of(one, subject))]
+    return replace(subject, interfaces=tuple(answering))
 
 
-def card_address(told: Told) -> str:
-    """Where the card is: at the address of the agent that was named first, or of the server."""
-    address = (told.agents[0] if told.agents else told.url).partition("#")[0]
-    return address if urlsplit(address).path.endswith(".json") else address.partition("?")[0].rstrip("/") + WELL_KNOWN
+def card_address(address: str) -> str:
+    """Where the card is of an agent, or a server, of this address."""
+    whole = address.partition("#")[0]
+    return whole if urlsplit(whole).path.endswith(".json") else whole.partition("?")[0].rstrip("/") + WELL_KNOWN
 
 
 def declared_interfaces(card: Object) -> list[Interface]:
@@ -110,7 +134,10 @@ def speaker_of(interface: Interface, subject: A2aSubject) -> Speaker:
 
 async def answers(speaker: Speaker) -> Answer | None:
     """What an interface says to a regular question, if it speaks its binding at all; None if it does not."""
-    answer = await speaker.ask("GetTask", {"id": "examiner-asks-for-no-task"})
+    try:
+        answer = await speaker.ask("GetTask", {"id": "examiner-asks-for-no-task"})
+    except (httpx.RequestError, httpx.InvalidURL, ValueError):
+        return None
     return answer if speaks(answer) else None
 
 
@@ -131,7 +158,7 @@ def said_parts(told: Told, card: Object) -> list[Mapping[str, Any]]:
     if told.message is not None:
         return [{"text": told.message}]
     if not takes(card, "text/plain"):
-        raise NothingToExamine("The agent takes no plain text: say with --message or --data what may be sent to it.")
+        raise Inapplicable("The agent takes no plain text: say with --message or --data what may be sent to it.")
     return [{"text": HELLO}]
 
 
@@ -139,7 +166,7 @@ def takes(card: Object, media_type: str) -> bool:
     """Whether an agent says that it takes a media type, by default or for one of its skills."""
     kind = media_type.partition("/")[0]
     modes = [card.get("defaultInputModes"), *(skill.get("inputModes") for skill in objects(card.get("skills")))]
-    names = {str(mode).partition(";")[0].strip().lower() for one in modes if isinstance(one, list) for mode in one}
+    names = {str(mode).partition(";")[0].strip().lower() for one in modes for mode in items(one)}
     return bool(names & {media_type, f"{kind}/*", "*/*", kind})
 
 

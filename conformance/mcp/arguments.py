@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, cast
 
-from conformance.jsonrpc import Json
+from conformance.jsonrpc import Json, read_json_list, read_json_object
 from conformance.schemas import misfit
 
 _SAMPLES: dict[str, Any] = {
@@ -36,8 +36,9 @@ def _wrong(schema: Json) -> Iterator[dict[str, Any]]:
     """The right ones with one of another type; the required ones left out; one too many."""
     right = _object(schema)
     for name, rule in _properties(schema).items():
-        if isinstance(rule, dict) and isinstance(cast("Json", rule).get("type"), str):
-            yield {**right, name: 5 if cast("Json", rule)["type"] == "string" else "not of this type"}
+        kind = read_json_object(rule).get("type")
+        if isinstance(kind, str):
+            yield {**right, name: 5 if kind == "string" else "not of this type"}
     yield {}
     yield {**right, "no_such_argument_of_the_examiner": True}
 
@@ -52,28 +53,24 @@ def _fits(value: Any, schema: Any) -> bool | None:
 
 def _object(schema: Json) -> dict[str, Any]:
     rules = _properties(schema)
-    required: object = schema.get("required")
-    names = cast("list[Any]", required) if isinstance(required, list) else []
-    return {name: _value(rules.get(name)) for name in names if isinstance(name, str)}
+    names = [name for name in read_json_list(schema.get("required")) if isinstance(name, str)]
+    return {name: _value(rules.get(name)) for name in names}
 
 
 def _properties(schema: Json) -> Json:
-    rules: object = schema.get("properties")
-    return cast("Json", rules) if isinstance(rules, dict) else {}
+    return read_json_object(schema.get("properties"))
 
 
 def _value(rule: Any) -> Any:
     """A value that a rule would take: one that it names itself, else the plainest of its type."""
-    known = cast("Json", rule) if isinstance(rule, dict) else {}
+    known = read_json_object(rule)
     named = [known[key] for key in ("const", "default") if key in known]
-    listed = [known[key][0] for key in ("examples", "enum") if isinstance(known.get(key), list) and known[key]]
+    listed = [known[key][0] for key in ("examples", "enum") if read_json_list(known.get(key))]
     return next(iter(named + listed), _plain(known))
 
 
 def _plain(rule: Json) -> Any:
-    kind: object = rule.get("type")
-    if isinstance(kind, list) and kind:
-        kind = cast("list[Any]", kind)[0]
+    kind = next(iter(read_json_list(rule.get("type"))), rule.get("type"))
     if kind == "object":
         return _object(rule)
     if kind in {"integer", "number"} and isinstance(rule.get("minimum"), int):

@@ -5,6 +5,7 @@ Documents are fetched without the token, wherever the server says they are.
 
 import re
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
@@ -54,6 +55,8 @@ async def challenge_has_scope(subject: McpSubject) -> Verdict:
     challenge = await _challenge(subject)
     if "scope" in challenge.parameters:
         return Held()
+    if not await _scopes(subject):
+        return NotOffered("The server's document lists no scopes (scopes_supported).")
     return Broke(expected="scope=… in the challenge", found=challenge.text or "no challenge")
 
 
@@ -88,9 +91,7 @@ async def metadata_names_resource(subject: McpSubject) -> Verdict:
 
 async def asks_for_no_offline_access(subject: McpSubject) -> Verdict:
     named = str((await _challenge(subject)).parameters.get("scope", "")).split()
-    exchange = await _metadata(subject)
-    supported = read_json_list(read_json_object(exchange.json() if exchange else None).get("scopes_supported"))
-    if "offline_access" in [*named, *supported]:
+    if "offline_access" in [*named, *await _scopes(subject)]:
         return Broke(expected="no scope offline_access", found="it is asked for")
     return Held()
 
@@ -186,6 +187,11 @@ async def _metadata(subject: McpSubject) -> Exchange | None:
         if exchange is not None and exchange.status == 200 and isinstance(exchange.json(), dict):
             return exchange
     return None
+
+
+async def _scopes(subject: McpSubject) -> list[Any]:
+    exchange = await _metadata(subject)
+    return read_json_list(read_json_object(exchange.json() if exchange else None).get("scopes_supported"))
 
 
 async def _fetch(subject: McpSubject, url: str) -> Exchange | None:

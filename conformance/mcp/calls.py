@@ -74,6 +74,8 @@ async def structured_content_is_text_too(subject: McpSubject) -> Verdict:
     result = await _success(subject)
     if "structuredContent" not in result:
         return NotOffered("The result has no structuredContent.")
+    if not isinstance(result.get("content"), list):
+        raise CannotExamine("The result has no content.")
     texts = _texts(result)
     if any(_same_json(text, result["structuredContent"]) for text in texts):
         return Held()
@@ -113,8 +115,10 @@ async def validates_arguments(subject: McpSubject) -> Verdict:
 
 async def invalid_arguments_are_a_result(subject: McpSubject) -> Verdict:
     exchange = await _wrong_call(subject)
-    result = read_json_object(read_answer(exchange).result)
-    if result.get("isError") is True:
+    answer = read_answer(exchange)
+    if answer.error is None and read_json_object(answer.result).get("isError") is not True:
+        raise CannotExamine("Arguments that the schema refuses are not refused.")
+    if answer.result is not None:
         return Held()
     return Broke(expected="a result with isError: true", found=describe(exchange))
 
@@ -191,4 +195,4 @@ async def _wrong_call(subject: McpSubject) -> Exchange:
     wrong = wrong_arguments((await _tool(subject)).get("inputSchema"))
     if wrong is None:
         raise Inapplicable(f"The schema of {subject.safe_call.name} refuses no arguments: name another by --tool.")
-    return await subject.ask(regular("tools/call", name=subject.safe_call.name, arguments=wrong))
+    return await subject.ask(call_of(subject, wrong))

@@ -15,7 +15,7 @@ from conformance.mcp import (
 from conformance.mcp.survey import McpSubject, survey
 from conformance.subject import Paper
 
-PAPER = Paper[McpSubject](
+PAPER: Paper[McpSubject] = Paper(
     protocol="mcp",
     survey=survey,
     checks={
@@ -66,7 +66,6 @@ PAPER = Paper[McpSubject](
         "mcp.http.origin": transport.refuses_foreign_origin,
         "mcp.http.stream-requests": transport.sends_no_requests,
         "mcp.http.stream-end": transport.streams_end_with_response,
-        "mcp.stateless.handshake": transport.needs_no_handshake,
         "mcp.stateless.connection": tools.list_is_of_no_connection,
         "mcp.tools.list": tools.lists,
         "mcp.tools.capability": tools.declares,

@@ -1,10 +1,10 @@
 """Checks of the headers that mirror a request's body: they must be there, and must say what the body says."""
 
 from conformance.jsonrpc import describe, judge_error, judge_result, read_answer
-from conformance.mcp.mirrored import argument_at, header_text, mirrors
+from conformance.mcp.mirrored import mirror_headers
 from conformance.mcp.samples import NO_SUCH_TOOL, call_of
 from conformance.mcp.speech import HEADER_MISMATCH, PROTOCOL_VERSION, Ask, in_base64, regular
-from conformance.mcp.survey import OLDEST_WITH_HEADER, McpSubject, all_tools
+from conformance.mcp.survey import OLDEST_WITH_HEADER, McpSubject
 from conformance.verdict import Broke, CannotExamine, Held, Inapplicable, NotOffered, Verdict
 
 OTHER_NAME = "another_tool_of_the_examiner"
@@ -68,28 +68,21 @@ async def reads_name_in_base64(subject: McpSubject) -> Verdict:
 
 
 async def wants_mirrored_argument(subject: McpSubject) -> Verdict:
-    return await _refused(subject, await _mirrored(subject, value=None))
+    return await _refused(subject, _mirrored(subject, value=None))
 
 
 async def wants_same_mirrored_argument(subject: McpSubject) -> Verdict:
-    return await _refused(subject, await _mirrored(subject, value="something else of the examiner"))
+    return await _refused(subject, _mirrored(subject, value="something else of the examiner"))
 
 
-async def _mirrored(subject: McpSubject, *, value: str | None) -> Ask:
-    """The call that may be made, where its tool mirrors an argument: with the header wrong, or without it (None)."""
+def _mirrored(subject: McpSubject, *, value: str | None) -> Ask:
+    """The call that may be made, with the header of a mirrored argument wrong, or without it (None)."""
     ask = call_of(subject)
-    tools = [tool for tool in await all_tools(subject) if tool.get("name") == ask.params["name"]]
-    arguments = ask.params["arguments"]
-    found = [
-        (one.header, argument_at(one.path, arguments)) for tool in tools for one in mirrors(tool.get("inputSchema"))
-    ]
-    given = {f"mcp-param-{header}": header_text(argument) for header, argument in found if argument is not None}
-    if not given:
+    mirrored = next(iter(mirror_headers(subject.call_schema, subject.safe_call.arguments)), None)
+    if mirrored is None:
         why = "mirrors no argument of the call (x-mcp-header): name one that does by --tool and --arguments"
-        raise Inapplicable(f"The tool {ask.params['name']} {why}.")
-    bent = next(iter(given))
-    kept = {name: given[name] for name in given if name != bent}
-    return ask.with_headers(**(kept if value is None else {**kept, bent: value}))
+        raise Inapplicable(f"The tool {subject.safe_call.name} {why}.")
+    return ask.without_header(mirrored) if value is None else ask.with_headers(**{mirrored: value})
 
 
 def _call(subject: McpSubject) -> Ask:

@@ -88,7 +88,7 @@ async def error_is_whole(subject: McpSubject) -> Verdict:
 
 
 async def result_names_server(subject: McpSubject) -> Verdict:
-    for exchange in await results(subject):
+    for exchange in (await results(subject))[1:]:
         verdict = judge_server_info(read_json_object(read_answer(exchange).result))
         if isinstance(verdict, Broke):
             return verdict

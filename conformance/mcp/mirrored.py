@@ -58,6 +58,15 @@ def mistake_in_mirrors(found: Sequence[Mirror]) -> str | None:
     return f"{KEYWORD} {twice[0]!r} is there twice" if twice else None
 
 
+def mirror_headers(schema: Any, arguments: Mapping[str, Any]) -> dict[str, str]:
+    """The headers that a call with these arguments must have; none where the schema's annotations are invalid."""
+    found = list(mirrors(schema))
+    if mistake_in_mirrors(found):
+        return {}
+    given = [(one.header, argument_at(one.path, arguments)) for one in found]
+    return {f"mcp-param-{header}": header_text(argument) for header, argument in given if argument is not None}
+
+
 def argument_at(path: tuple[str, ...] | None, arguments: Mapping[str, Any]) -> Any:
     """The argument at a path; None where there is none."""
     value: Any = arguments

@@ -1,6 +1,7 @@
 """Answers of several kinds at once, for requirements that hold for every answer."""
 
-from conformance.jsonrpc import read_answer
+from conformance.jsonrpc import Json, read_answer
+from conformance.mcp.mirrored import mirror_headers
 from conformance.mcp.speech import Ask, regular
 from conformance.mcp.survey import McpSubject
 from conformance.verdict import CannotExamine
@@ -43,10 +44,12 @@ async def errors(subject: McpSubject) -> list[Exchange]:
     return found
 
 
-def call_of(subject: McpSubject) -> Ask:
-    """The call that may be made."""
+def call_of(subject: McpSubject, arguments: Json | None = None) -> Ask:
+    """The call that may be made, or one of the same tool with other arguments."""
     call = subject.safe_call
-    return regular("tools/call", name=call.name, arguments=dict(call.arguments))
+    given = dict(call.arguments if arguments is None else arguments)
+    ask = regular("tools/call", name=call.name, arguments=given)
+    return ask.with_headers(**mirror_headers(subject.call_schema, given))
 
 
 def of_version(ask: Ask, version: str) -> Ask:

@@ -5,7 +5,7 @@ the least that its schema asks for.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -35,7 +35,8 @@ _OURS = {HEADER_MISMATCH, MISSING_CAPABILITY, UNSUPPORTED_VERSION}
 class McpSubject(Subject):
     """A server as an MCP client sees it. `absent` says why there is no endpoint, `no_call` why no tool to call.
 
-    `legacy` is the older revision it speaks as well, if any; `guarded` says that it answers 401 without a token.
+    `call_schema` is the input schema of the tool to call, as it is listed; `legacy` is the older revision that the
+    server speaks as well, if any; `guarded` says that it answers 401 without a token.
     """
 
     endpoint: str = ""
@@ -44,6 +45,7 @@ class McpSubject(Subject):
     legacy: str | None = None
     guarded: bool = False
     call: ToolCall | None = None
+    call_schema: Json = field(default_factory=dict[str, Any])
     no_call: str = ""
 
     @property
@@ -93,6 +95,8 @@ class McpSubject(Subject):
 
     def must_declare(self, capability: str) -> None:
         """Raise `Inapplicable` unless the server declares a capability."""
+        if self.discovered is None:
+            raise CannotExamine("The server does not answer server/discover with what it can do.")
         if not isinstance(self.capabilities.get(capability), dict):
             raise Inapplicable(f"The server does not declare the capability `{capability}`.")
 
@@ -112,7 +116,9 @@ async def survey(told: Told, wire: Wire) -> McpSubject:
     bare = await wire.post(
         endpoint, regular("tools/list").body, headers=regular("tools/list").headers, authorised=False
     )
-    call, why = await _choose_call(subject)
+    tools, why = await _tools(subject)
+    call = told.tool or next(_callable_tools(tools), None)
+    schemas = [tool.get("inputSchema") for tool in tools if call is not None and tool.get("name") == call.name]
     return McpSubject(
         told=told,
         wire=wire,
@@ -121,7 +127,8 @@ async def survey(told: Told, wire: Wire) -> McpSubject:
         legacy=legacy,
         guarded=bare.status == 401,
         call=call,
-        no_call=why,
+        call_schema=read_json_object(next(iter(schemas), None)),
+        no_call=why or "No tool says it is read-only and takes arguments that can be guessed: name one by --tool.",
     )
 
 
@@ -211,20 +218,14 @@ async def _result(subject: McpSubject, ask: Ask) -> Json | None:
     return read_answer(await subject.wire.post(subject.url, ask.body, headers=ask.headers)).result
 
 
-async def _choose_call(subject: McpSubject) -> tuple[ToolCall | None, str]:
-    """A tool that may be called with arguments that fit, or why there is none."""
-    if subject.told.tool is not None:
-        return subject.told.tool, ""
+async def _tools(subject: McpSubject) -> tuple[list[Json], str]:
+    """The tools that are listed, or why there are none to choose from."""
     try:
-        tools = await all_tools(subject)
+        return await all_tools(subject), ""
     except Inapplicable as error:
-        return None, str(error)
+        return [], str(error)
     except (CannotExamine, httpx.HTTPError) as error:
-        return None, f"No list of tools to choose one from ({error}): name one by --tool."
-    call = next(_callable_tools(tools), None)
-    if call is None:
-        return None, "No tool says it is read-only and takes arguments that can be guessed: name one by --tool."
-    return call, ""
+        return [], f"No list of tools to choose one from ({error}): name one by --tool."
 
 
 def _callable_tools(tools: list[Json]) -> Iterator[ToolCall]:

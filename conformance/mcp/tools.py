@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from itertools import combinations
 
 from conformance.jsonrpc import (
     INVALID_PARAMS,
@@ -17,7 +18,7 @@ from conformance.mcp.mirrored import mirrors, mistake_in_mirrors
 from conformance.mcp.speech import regular
 from conformance.mcp.survey import McpSubject, all_pages, all_tools
 from conformance.schemas import mistake_in_schema
-from conformance.verdict import Broke, Held, NotOffered, Verdict
+from conformance.verdict import Broke, CannotExamine, Held, NotOffered, Verdict
 
 _NAME_CHARACTERS = re.compile(r"[A-Za-z0-9_.-]*")
 
@@ -34,6 +35,8 @@ async def lists(subject: McpSubject) -> Verdict:
 async def declares(subject: McpSubject) -> Verdict:
     if not await all_tools(subject):
         return NotOffered("The server lists no tools.")
+    if subject.discovered is None:
+        raise CannotExamine("The server does not answer server/discover with what it can do.")
     if isinstance(subject.capabilities.get("tools"), dict):
         return Held()
     return Broke(expected="the capability `tools`", found=f"capabilities {sorted(subject.capabilities)}")
@@ -89,9 +92,16 @@ async def names_are_plain(subject: McpSubject) -> Verdict:
 
 
 async def names_are_unique(subject: McpSubject) -> Verdict:
-    names = [tool.get("name") for tool in await all_tools(subject)]
-    twice = sorted({str(name) for name in names if names.count(name) > 1})
-    return Broke(expected="each name once", found=f"more than once: {', '.join(twice)}") if twice else Held()
+    """A tool that comes again on a later page is the pages' mistake, not that of its name."""
+    made: dict[str, Json] = {}
+    for page in await all_pages(subject, "tools/list"):
+        tools = read_json_objects(page.get("tools"))
+        names = [str(tool.get("name")) for tool in tools]
+        clash = {str(tool.get("name")) for tool in tools if made.get(str(tool.get("name")), tool) != tool}
+        if twice := sorted({name for name in names if names.count(name) > 1} | clash):
+            return Broke(expected="each name once", found=f"more than once: {', '.join(twice)}")
+        made |= dict(zip(names, tools, strict=True))
+    return Held()
 
 
 async def list_is_of_no_connection(subject: McpSubject) -> Verdict:
@@ -120,8 +130,8 @@ async def cursors_lead_on(subject: McpSubject) -> Verdict:
     pages = await all_pages(subject, "tools/list")
     if len(pages) == 1:
         return NotOffered("The list of tools has one page.")
-    names = [str(tool.get("name")) for page in pages for tool in read_json_objects(page.get("tools"))]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    names = [{str(tool.get("name")) for tool in read_json_objects(page.get("tools"))} for page in pages]
+    twice = sorted(set.union(*(names[at] & names[other] for at, other in combinations(range(len(names)), 2))))
     return Broke(expected="each tool on one page", found=f"on several: {', '.join(twice[:20])}") if twice else Held()
 
 

@@ -81,10 +81,6 @@ async def refuses_foreign_origin(subject: McpSubject) -> Verdict:
     return Broke(expected="HTTP 403", found=describe(exchange))
 
 
-async def needs_no_handshake(subject: McpSubject) -> Verdict:
-    return judge_result(await subject.ask(regular("tools/list")))
-
-
 async def sends_no_requests(subject: McpSubject) -> Verdict:
     for exchange in await _streams(subject):
         asked = [message for message in read_json_objects(list(read_answer(exchange).others)) if "id" in message]

@@ -118,7 +118,7 @@ class A2aFace:
         self, scope: Scope, receive: Receive, send: Send, *, place: Place, verified: Verified, entry: AgentEntry
     ) -> None:
         """An operation of an agent that the caller may list."""
-        asked = read_asked(scope, entry, partial(self._sight.skills_of, verified, entry))
+        asked = read_asked(scope, receive, entry, partial(self._sight.skills_of, verified, entry))
         scope[_ASKED] = asked
         answering = _naming_extensions(send, activated(asked))
         attributes = {names.OPERATION: "invoke_agent", names.AGENT_NAME: entry.agent.name}

@@ -8,6 +8,7 @@ caller.
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 from typing import NoReturn
 
 from a2a.server.context import ServerCallContext
@@ -21,6 +22,7 @@ from a2a.utils.errors import (
 )
 
 from gateway.a2a.asked import Asked, check_terms
+from gateway.a2a.presence import while_waited_for
 from gateway.a2a.reading import read_message
 from gateway.a2a.telling import Event, Telling
 from gateway.a2a.unfolding import unfolding
@@ -51,7 +53,7 @@ class Handler(RequestHandler):
         call, ids = self._read(params, asked)
         with _sanitised(call):
             try:
-                return write_answer(await self._handle(call, nowhere), ids)
+                return write_answer(await self._work(call, asked, nowhere), ids)
             except InterchangeError as error:
                 _challenge(asked, error)
                 return write_failure(error, call, ids)
@@ -63,7 +65,7 @@ class Handler(RequestHandler):
         asked = _admitted(context)
         call, ids = self._read(params, asked)
         telling = Telling(call, ids)
-        events = unfolding(lambda emit: self._handle(call, emit))
+        events = unfolding(partial(self._work, call, asked))
         with _sanitised(call):
             try:
                 async for happened in events:
@@ -82,6 +84,11 @@ class Handler(RequestHandler):
         context = params.message.context_id or new_turn_id()
         params.message.context_id = context
         return read_message(params, asked, seconds=self._seconds), Ids(context=context, task=new_turn_id())
+
+    async def _work(self, call: Call, asked: Asked, emit: Emit) -> Result:
+        """Have a call carried out for as long as somebody waits for it."""
+        async with while_waited_for(asked.receive):
+            return await self._handle(call, emit)
 
     async def on_get_task(self, params: wire.GetTaskRequest, context: ServerCallContext) -> wire.Task | None:
         _admitted(context)

@@ -2,7 +2,8 @@
 
 If the end comes before anything else, the stream is that one message (A2A 1.0, section 3.1.2). Otherwise a task is
 announced first, updates follow in the order in which things happened, and a last status closes it. The pieces of an
-answer grow an artifact; whatever was lost or changed on the way, the artifact ends as what the answer is.
+answer grow an artifact. What came in pieces is closed by one update that is all of it and replaces them: whatever was
+lost or changed on the way it ends right, and clients that keep only what is whole (google-adk) have something to keep.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,7 @@ class Telling:
         self._said: list[Part] = []
         self._told: list[Part] = []
         self._made: set[str] = set()
+        self._unfinished: set[str] = set()
 
     def on(self, emission: Emission) -> Iterator[Event]:
         """The events that tell of something on the way."""
@@ -58,8 +60,9 @@ class Telling:
             return
         parts = self._unsaid(result)
         if self._told:
-            yield self._answer(parts)
+            yield self._whole(Artifact(id=ANSWER, parts=tuple(parts or _joined(self._told))))
             parts = ()
+        yield from [self._whole(artifact) for artifact in result.artifacts if artifact.id in self._unfinished]
         yield self._status(write_status(wire.TASK_STATE_COMPLETED, self._ids, parts, metadata=result.metadata))
 
     def failure(self, error: InterchangeError) -> Iterator[Event]:
@@ -86,15 +89,13 @@ class Telling:
         self._told.append(part)
         return self._artifact(Artifact(id=ANSWER, parts=(part,)), append=append)
 
-    def _answer(self, parts: Sequence[Part]) -> Event:
-        """The end of the artifact that the answer is. A piece must have a part, so where nothing is left to be said it
-        has an empty one."""
-        if not parts or _joined(self._told) == _joined(parts):
-            return self._artifact(Artifact(id=ANSWER, parts=(Part(text=""),)), append=True, last=True)
-        return self._artifact(Artifact(id=ANSWER, parts=tuple(parts)), append=False, last=True)
+    def _whole(self, artifact: Artifact) -> Event:
+        """The last that is told of an artifact: all of it."""
+        return self._artifact(artifact, append=False, last=True)
 
     def _artifact(self, artifact: Artifact, *, append: bool, last: bool = False) -> Event:
         self._made.add(artifact.id)
+        (self._unfinished.discard if last else self._unfinished.add)(artifact.id)
         return wire.TaskArtifactUpdateEvent(
             task_id=self._ids.task,
             context_id=self._ids.context,

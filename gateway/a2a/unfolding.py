@@ -1,15 +1,17 @@
 """A call as it unfolds: what it emits, one by one, then what came of it.
 
 The corridor pushes, a stream of A2A pulls. Between the two is a short queue, so a client that reads slowly slows its
-agent down and fills nothing; and who stops reading ends the call.
+agent down and fills nothing; and who stops reading ends the call. Pieces of one text that wait together are read as
+one: a client that keeps up gets each as it comes, and none costs more than it must.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from dataclasses import replace
 
-from registry.model import Emission, Emit, Result
+from registry.model import Delta, Emission, Emit, Result
 
-WAITING = 8
+WAITING = 32
 """Emissions that may wait to be read."""
 
 Work = Callable[[Emit], Awaitable[Result]]
@@ -33,10 +35,36 @@ async def unfolding(work: Work) -> AsyncGenerator[Emission | Result]:
     task = asyncio.get_running_loop().create_task(worked())
     try:
         while not (task.done() and queue.empty()):
-            emission = await queue.get()
-            if emission is not None:
+            for emission in _joined([await queue.get(), *_waiting(queue)]):
                 yield emission
         yield task.result()
     finally:
         task.cancel()
         await asyncio.wait([task])
+
+
+def _waiting(queue: asyncio.Queue[Emission | None]) -> Iterator[Emission | None]:
+    while not queue.empty():
+        yield queue.get_nowait()
+
+
+def _joined(emissions: Iterable[Emission | None]) -> Iterator[Emission]:
+    """The emissions in order, neighbouring pieces of one text made one."""
+    last: Emission | None = None
+    for emission in filter(None, emissions):
+        both = _piece(last, emission)
+        if both is None and last is not None:
+            yield last
+        last = both or emission
+    if last is not None:
+        yield last
+
+
+def _piece(first: Emission | None, second: Emission) -> Delta | None:
+    """Two pieces as one; None where they are not pieces of one text."""
+    if not isinstance(first, Delta) or not isinstance(second, Delta) or first.artifact != second.artifact:
+        return None
+    one, other = first.part, second.part
+    if one.text is None or other.text is None or replace(one, text="") != replace(other, text=""):
+        return None
+    return replace(first, part=replace(one, text=one.text + other.text))

@@ -67,8 +67,8 @@ def serve(options: argparse.Namespace) -> int:
     loading: Any = importlib.import_module("interchange_client.langgraph_loading")
     try:
         credentials = client.AgentCredentials.from_environment(_gateway_url(options.gateway))
-        graph = loading.open_graph(loading.load_graph(options.graph))
-        asyncio.run(_serve(options, graph, credentials))
+        answer = loading.open_answer(loading.load_graph(options.graph))
+        asyncio.run(_serve(options, answer, credentials))
     except (loading.UnfitGraph, ValueError) as error:
         raise BadRequest(f"{error}") from error
     except errors.GatewayError as error:
@@ -78,13 +78,13 @@ def serve(options: argparse.Namespace) -> int:
 
 async def _serve(options: argparse.Namespace, opening: AbstractAsyncContextManager[Any], credentials: Any) -> None:
     serving: Any = importlib.import_module("interchange_client.serving")
-    async with opening as graph:
-        langgraph: Any = importlib.import_module("interchange_client.langgraph")
-        langgraph.record_spans()
+    spans: Any = importlib.import_module("interchange_client.langgraph_spans")
+    async with opening as answer:
+        spans.record_spans()
         gc.freeze()
         gc.enable()
         await serving.serve(
-            langgraph.answer_with(graph),
+            answer,
             name=options.agent,
             domain=options.domain,
             listen=options.listen,

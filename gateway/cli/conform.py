@@ -16,6 +16,7 @@ from conformance.papers import PAPERS
 from conformance.report import Report, json_report, text_report
 from conformance.requirement import Level, RequirementsError, load_requirements
 from conformance.subject import Told, ToolCall
+from conformance.wire import Wires
 from gateway.cli.commands import Commands
 from gateway.strict_json import StrictJsonError, read_strict
 from registry.model import BadRequest, InterchangeError
@@ -27,8 +28,8 @@ def add_commands(commands: Commands) -> None:
     parser = commands.add_parser(
         "conform",
         help="examine a server's MCP and A2A from outside",
-        description="Examine a server from outside: each requirement of MCP and A2A is held, broken (with what was sent,"
-        " what came and what was expected), or not offered. The server need not be an Interchange.",
+        description="Examine a server from outside: each requirement of MCP and A2A is held, broken or not offered. For"
+        " what is broken, the report shows what was sent, came and was expected. The server need not be an Interchange.",
         epilog="The token may also be in INTERCHANGE_TOKEN; no report shows it. Exit code: 0 only if no MUST is broken"
         " or could not be examined.",
     )
@@ -54,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     report = asyncio.run(
         examination(
             told,
-            token=_token(options),
+            wires=Wires(token=_token(options), seconds=options.seconds),
             protocols=tuple(PAPERS) if options.protocol == "all" else (options.protocol,),
             only=_only(options.only),
             fatal=(Level.MUST, Level.SHOULD) if options.strict else (Level.MUST,),
@@ -66,12 +67,16 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _told(options: argparse.Namespace) -> Told:
-    for url in (options.target, *options.agent):
+    for url in _urls(options):
         _check_url(url)
     if options.arguments is not None and options.tool is None:
         raise BadRequest("--arguments are those of a tool: name it by --tool.")
     tool = None if options.tool is None else ToolCall(name=options.tool, arguments=_arguments(options.arguments))
     return Told(url=options.target, tool=tool, agents=tuple(options.agent))
+
+
+def _urls(options: argparse.Namespace) -> list[str]:
+    return [options.target, *options.agent]
 
 
 def _check_url(url: str) -> None:
@@ -97,7 +102,7 @@ def _token(options: argparse.Namespace) -> str | None:
     token = (token if token is not None else os.environ.get("INTERCHANGE_TOKEN", "")).strip()
     if token and not (token.isascii() and token.isprintable() and " " not in token):
         raise BadRequest("The token is not one word of ASCII.")
-    for url in (options.target, *options.agent):
+    for url in _urls(options):
         parts = urlsplit(url)
         if token and parts.scheme == "http" and parts.hostname not in LOOPBACK:
             raise BadRequest(f"{url} is neither https nor this machine: the token would travel in the clear.")

@@ -21,7 +21,13 @@ def session_user(verified: Verified) -> AuthenticatedUser:
             client_id=verified.client_id,
             scopes=sorted(verified.scopes),
             expires_at=int(verified.expires_at),
-            subject=" > ".join(f"{link.kind}:{link.issuer} {link.subject}" for link in verified.chain),
+            subject=_subject(verified),
             claims={"iss": verified.principal.issuer},
         )
     )
+
+
+def _subject(verified: Verified) -> str:
+    """The bearer, and all for whom it acts. No subject has the characters between them: the directory refuses it."""
+    links = [f"{link.issuer}\x1e{link.subject}" for link in verified.behind]
+    return "\x1f".join([*links, verified.principal.subject])

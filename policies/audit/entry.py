@@ -14,7 +14,7 @@ import orjson
 from opentelemetry import trace
 
 from policies.decision import Decision
-from registry.model import Call, Principal, Result
+from registry.model import Call, Part, Principal, Result
 
 _LONGEST = 256
 
@@ -35,7 +35,7 @@ def decision_entry(call: Call, decision: Decision, at: datetime) -> Entry:
         "policies": decision.policies,
         "policy_version": decision.policy_version,
         "catalog_version": decision.catalog_version,
-        "arguments": digest(call.content),
+        "arguments": digest(_arguments(call)),
     }
     if decision.pin:
         entry["pin"], entry["revision"] = decision.pin, decision.revision
@@ -49,6 +49,26 @@ def decision_entry(call: Call, decision: Decision, at: datetime) -> Entry:
     if span.is_valid:
         entry["trace"], entry["span"] = f"{span.trace_id:032x}", f"{span.span_id:016x}"
     return entry
+
+
+def _arguments(call: Call) -> object:
+    """What stands for the arguments of a call: its content, and of a message that came in parts each part as well."""
+    if not call.parts:
+        return call.content
+    return {"content": call.content, "parts": [_stated(part) for part in call.parts]}
+
+
+def _stated(part: Part) -> Entry:
+    """All that a part says; of bytes their digest."""
+    return {
+        "text": part.text,
+        "raw": None if part.raw is None else _sha256(part.raw),
+        "url": part.url,
+        "data": part.data,
+        "media_type": part.media_type,
+        "filename": part.filename,
+        "metadata": part.metadata,
+    }
 
 
 def _refusal(decision: Decision) -> Entry:
@@ -119,8 +139,9 @@ def _plain_or_text(value: object) -> object:
 
 def _content(result: Result) -> bytes:
     """What stands for a result: its text where there is one, which is the structured content written once."""
-    if result.parts:
-        return b"\0".join(part.raw or as_json([part.text, part.url, part.data]) for part in result.parts)
+    if result.parts or result.artifacts:
+        made = [part for artifact in result.artifacts for part in artifact.parts]
+        return b"\0".join(part.raw or as_json([part.text, part.url, part.data]) for part in (*result.parts, *made))
     return result.text.encode(errors="surrogatepass") if result.text else as_json(result.structured)
 
 

@@ -40,8 +40,8 @@ class Extension:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agent:
-    """One agent. `converse` is its method of signature `Turn -> stream TurnEvent`, `/package.Service/Method`; empty if it
-    has none."""
+    """One agent. `converse` is its method of signature `Turn -> stream TurnEvent`, `/package.Service/Method`; empty if
+    it has none."""
 
     name: AgentName
     title: str

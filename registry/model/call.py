@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from registry.model.ids import CallId, ConversationId, TurnId
+from registry.model.ids import NO_CONVERSATION, NO_TURN, CallId, ConversationId, TurnId
 from registry.model.json import JsonObject, JsonValue
 from registry.model.message import Part
 from registry.model.principal import Chain
@@ -140,8 +140,8 @@ class Result:
     request_state: bytes = b""
     artifacts: tuple[Artifact, ...] = ()
     metadata: JsonObject = field(default_factory=dict[str, JsonValue])
-    turn: TurnId = TurnId("")
-    conversation: ConversationId = ConversationId("")
+    turn: TurnId = NO_TURN
+    conversation: ConversationId = NO_CONVERSATION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,6 +35,10 @@ ConversationId = NewType("ConversationId", str)
 """Ours, never a client's: a foreign context id is looked up as (principal, agent, context id)."""
 
 
+NO_TURN = TurnId("")
+NO_CONVERSATION = ConversationId("")
+
+
 # Ids must differ, not be secret: one reading of the system's randomness is enough, and spares every call one.
 _source = random.Random(os.urandom(32))  # noqa: S311
 os.register_at_fork(after_in_child=lambda: _source.seed(os.urandom(32)))

@@ -5,7 +5,7 @@ from interchange.v1.annotations_pb2 import AgentOptions
 
 from registry.extensions import extension_faults
 from registry.model import Agent, AgentName, SkillId
-from registry.names import AGENT_NAME, DOMAIN, VERSION, snake_case, words
+from registry.names import AGENT_NAME, DOMAIN, SHOWN_URLS, VERSION, snake_case, words
 from registry.protoc.annotations import Note
 from registry.protoc.problems import Problems
 from registry.protoc.settings import NEWER, agent_settings, is_newer, timeout_fault, unknown_words
@@ -63,7 +63,7 @@ def check_agent_settings(label: str, note: Note[AgentOptions], problems: Problem
     if fault := timeout_fault(options.turns):
         problems.add(note.at("turns"), fault)
     for field, url in (("icon_url", options.icon_url), ("documentation_url", options.documentation_url)):
-        if url and not url.startswith(("https://", "http://", "data:image/")):
+        if url and not url.startswith(SHOWN_URLS):
             problems.add(note.at(field), f'{field} "{url}" is not an http or https URL.')
     for fault in extension_faults(agent_settings(options)["extensions"]):
         problems.add(note.at("extensions"), fault)

@@ -24,7 +24,7 @@ from registry.pins import digest_bytes
 from registry.revisions import Kind, Name, Stamp, State, offered_agent, offered_skill
 from registry.store import Store
 from registry.tables import HEAD, metadata
-from tests.support.desk import publish
+from tests.support.desk import ask, publish
 from tests.support.pets import PETS, manifest_of, pets
 
 ROOT = Path(__file__).parents[2]
@@ -76,6 +76,26 @@ def test_what_was_written_is_there_after_opening_again(store: Store, registrar: 
 def test_an_unknown_descriptor_set_is_a_key_error(store: Store) -> None:
     with pytest.raises(KeyError):
         store.catalog().descriptor_set(digest_bytes(b"never seen"))
+
+
+def test_an_entry_says_when_its_revision_went_live(store: Store, url: str) -> None:
+    days = iter(datetime(2026, 11, day, 12, tzinfo=UTC) for day in range(1, 30))
+    registrar = Registrar(store, allowed_targets=("*:*",), vet=lambda _: (), clock=lambda: next(days))
+
+    def since(opened: Store) -> dict[str, int]:
+        catalog = opened.catalog()
+        entries = [*catalog.agents.items(), *catalog.skills.items()]
+        return {name: datetime.fromtimestamp(entry.published_at, UTC).day for name, entry in entries}
+
+    publish(registrar, pets())
+    assert since(store) == {"pets": 1, "pets.find": 1, "pets.feed": 1}
+    publish(registrar, pets(REWORDED))
+    assert since(store)["pets.find"] == 1, "what waits is not live"
+    ask(registrar, "Approve", {"name": "pets.find"})
+    ask(registrar, "Bind", {"name": "pets", "binding": {"targets": ["h:1"]}})
+    again = Store.open(url)
+    assert since(store) == since(again) == {"pets": 1, "pets.find": 3, "pets.feed": 1}
+    again.close()
 
 
 def test_a_catalog_shares_what_did_not_change(store: Store, registrar: Registrar) -> None:

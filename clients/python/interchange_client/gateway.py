@@ -8,7 +8,7 @@ and A2A, so an agent that would rather use an official client only needs `header
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, Self
 from urllib.parse import quote
 
@@ -198,7 +198,7 @@ class BoundGateway:
     """
 
     gateway: Gateway
-    turn_token: str
+    turn_token: str = field(repr=False)
     ends_at: float
 
     async def skills(self) -> tuple[Skill, ...]:

@@ -13,7 +13,6 @@ Nodes reach the gateway by `skills` and `turn_in_hand`. LangSmith traces by its 
 """
 
 import asyncio
-import importlib
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from functools import partial
@@ -35,10 +34,13 @@ from interchange_client.langgraph_skills import IN_HAND, InHand, skills, turn_in
 from interchange_client.parts import part
 from interchange_client.turns import Answer, TurnInHand, done, status
 
-__all__ = ["Graph", "UnfitGraph", "answer_with", "record_spans", "skills", "turn_in_hand"]
+__all__ = ["Graph", "UnfitGraph", "answer_with", "check_graph", "skills", "turn_in_hand"]
 
 Graph = Pregel[Any, Any, Any, Any]
 """What `StateGraph.compile()`, `create_agent()` and the like return."""
+
+_LATE: Final = 1.0
+"""Seconds after its deadline in which a turn ends by itself, unless whoever asked has ended it, as they should."""
 
 _PAUSE: Final = "\n\n"
 _STEP: Final = "langgraph_step"
@@ -81,22 +83,6 @@ def _has_messages(schema: Mapping[str, Any]) -> bool:
     return described.get("type") == "array"
 
 
-def record_spans() -> bool:
-    """Record models, tools and graphs by OpenTelemetry's conventions for generative AI, if its instrumentation
-    (`opentelemetry-instrumentation-genai-langchain`) is installed; whether it is.
-
-    Spans carry no content unless OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT asks for it.
-    """
-    try:
-        found = importlib.import_module("opentelemetry.instrumentation.genai.langchain")
-    except ModuleNotFoundError:
-        return False
-    instrumentor: Any = found.LangChainInstrumentor()
-    if not instrumentor.is_instrumented_by_opentelemetry:
-        instrumentor.instrument(skip_dep_check=True)  # it asks for langchain, and needs only its core
-    return True
-
-
 async def _answer(graph: Graph, hand: TurnInHand) -> AsyncIterator[str | pb.TurnEvent]:
     """One run of the graph: what it says on the way, then what it has said."""
     telling = _Telling()
@@ -131,7 +117,7 @@ async def _next(events: AsyncIterator[ProtocolEvent], hand: TurnInHand) -> Proto
     Raises:
         AgentFailure: there is no time left, or the graph goes in circles.
     """
-    limit = asyncio.timeout(hand.remaining())
+    limit = asyncio.timeout(hand.remaining() + _LATE)
     try:
         async with limit:
             return await anext(events, None)

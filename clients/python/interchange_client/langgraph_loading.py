@@ -18,10 +18,9 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 
-if TYPE_CHECKING:  # LangGraph takes a second to load, and a wrong name should be told of at once
-    from interchange_client.langgraph import Graph
+from interchange_client.turns import Answer
 
 
 class UnfitGraph(Exception):
@@ -45,29 +44,23 @@ def load_graph(reference: str) -> object:
 
 
 @asynccontextmanager
-async def open_graph(found: object) -> "AsyncGenerator[Graph]":
-    """The compiled graph that was found, made where it must be made first, and checked.
+async def open_answer(found: object) -> AsyncGenerator[Answer]:
+    """An `Answer` by the graph that was found, which is made first where it must be.
 
     Raises:
         UnfitGraph: it is no graph that can answer messages, or makes none.
     """
     try:
+        # Only now: LangGraph takes a second to load, and a wrong name should be told of at once.
         langgraph: Any = importlib.import_module("interchange_client.langgraph")
     except ModuleNotFoundError as error:
         raise UnfitGraph(f"LangGraph is not installed here ({error.name}): pip install langgraph") from None
-    if not inspect.isroutine(found):
-        langgraph.check_graph(found)
-        yield found  # pyright: ignore[reportReturnType] - checked just now
-        return
-    made = _called(found)
+    made = _called(found) if inspect.isroutine(found) else found
     if isinstance(made, AbstractAsyncContextManager):
-        async with made as graph:  # pyright: ignore[reportUnknownVariableType]
-            langgraph.check_graph(graph)
-            yield graph
+        async with cast("AbstractAsyncContextManager[object]", made) as graph:
+            yield langgraph.answer_with(graph)
     else:
-        graph = await made if inspect.isawaitable(made) else made
-        langgraph.check_graph(graph)
-        yield graph
+        yield langgraph.answer_with(await made if inspect.isawaitable(made) else made)
 
 
 def _called(factory: Callable[..., Any]) -> Any:
@@ -75,8 +68,8 @@ def _called(factory: Callable[..., Any]) -> Any:
         inspect.signature(factory).bind()
     except TypeError:
         raise UnfitGraph(
-            f"{factory.__name__} is a function that needs arguments; a compiled graph is expected, or a function without"
-            " arguments that makes one."
+            f"{factory.__name__} is a function that needs arguments; a compiled graph is expected, or a function"
+            " without arguments that makes one."
         ) from None
     return factory()
 

@@ -55,7 +55,8 @@ def _read_part(part: pb.Part) -> Block:
     if kind == "url" and type_:
         return {"type": type_, "url": part.url, "mime_type": part.media_type}
     if kind in {"raw", "url"}:
-        return _text(f"[{part.filename or 'A file'} ({part.media_type or 'of unknown type'}) {part.url}]")
+        described = (part.filename or "A file", f"({part.media_type or 'of unknown type'})", part.url)
+        return _text(f"[{' '.join(filter(None, described))}]")
     return _text(part.text)
 
 

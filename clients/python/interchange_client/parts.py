@@ -46,7 +46,7 @@ def data_of(parts: Iterable[agent_pb2.Part]) -> Any:
     """The first JSON value among parts; None if there is none. Whole numbers come back as `int`."""
     for each in parts:
         if each.WhichOneof("content") == "data":
-            return json_format.MessageToDict(each)["data"]
+            return _whole(json_format.MessageToDict(each)["data"])
     return None
 
 
@@ -64,8 +64,8 @@ def read_parts(written: object) -> tuple[agent_pb2.Part, ...]:
     Raises:
         ValueError: they are none.
     """
-    each = cast("list[dict[str, Any]]", written) if isinstance(written, list) else [{}]
-    if not all(isinstance(part, dict) and part for part in each):  # pyright: ignore[reportUnnecessaryIsInstance]
+    each = cast("list[dict[str, Any]]", written) if isinstance(written, list) else None
+    if each is None or not all(isinstance(part, dict) and part for part in each):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValueError("parts are a list of objects")
     try:
         return tuple(json_format.ParseDict(part, agent_pb2.Part(), ignore_unknown_fields=True) for part in each)
@@ -78,3 +78,12 @@ def _value(content: Json) -> struct_pb2.Value:
         return json_format.ParseDict(cast("Any", content), struct_pb2.Value())
     except (json_format.ParseError, TypeError) as error:
         raise TypeError(f"a part cannot be made of {type(content).__name__}: give it text, bytes or JSON") from error
+
+
+def _whole(value: Any) -> Any:
+    """JSON with whole numbers as `int`: protobuf keeps one kind of number only, and 3 is not to become 3.0."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
+    if isinstance(value, dict):
+        return {name: _whole(each) for name, each in cast("dict[str, Any]", value).items()}
+    return [_whole(each) for each in cast("list[Any]", value)] if isinstance(value, list) else value

@@ -5,10 +5,10 @@ import contextlib
 import random
 import signal
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterable
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, Final, Protocol, Unpack, cast
+from typing import Any, Final, Protocol, TypeVar, Unpack, cast
 
 import grpc
 import grpc.aio
@@ -38,6 +38,7 @@ _OPTIONS = (("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", TURN))
 _ANYWHERE: Final = frozenset({"", "0.0.0.0", "[::]"})  # noqa: S104 - nobody can call an agent there
 
 Pause = Callable[[float], Awaitable[object]]
+Published = TypeVar("Published")
 
 
 async def serve(
@@ -78,32 +79,30 @@ async def serve(
     host = _host(listen)
     if not advertise and host in _ANYWHERE:
         raise ValueError(f"nobody can call {listen}: say with advertise= where the gateway reaches this agent")
-    known = credentials or AgentCredentials.from_environment(gateway)
+    known, manifest = credentials or AgentCredentials.from_environment(gateway), write_manifest(about)
     tokens = InternalTokens(known.gateway_url, f"grpc://{about['name']}")
     async with HttpGateway(known) as outward:
         agent = ConversingAgent(answer, gateway=outward, tokens=tokens)
         with _stop_signal() as stopped:
             async with _listening(agent, listen, certificate=certificate, grace=grace) as port:
                 _say(f"listening {host}:{port}")
-                publishing = publish_when_possible(
-                    lambda: publish(
-                        write_manifest(about),
-                        credentials=known,
-                        target=_target(advertise or host, port),
-                        tls=tls,
-                        door=door,
-                        ca=ca,
-                    ),
-                    gateway=known.gateway_url,
-                )
-                if await _unless(stopped, publishing):
+                target = _target(advertise or host, port)
+
+                async def make_known() -> None:
+                    changes = await publish_when_possible(
+                        lambda: publish(manifest, credentials=known, target=target, tls=tls, door=door, ca=ca),
+                        gateway=known.gateway_url,
+                    )
                     _say(f"published {about['name']}")
+                    _warn_of(changes)
+
+                if await _unless(stopped, make_known()):
                     await stopped.wait()
 
 
 async def publish_when_possible(
-    attempt: Callable[[], Awaitable[object]], *, gateway: str, pause: Pause = asyncio.sleep
-) -> None:
+    attempt: Callable[[], Awaitable[Published]], *, gateway: str, pause: Pause = asyncio.sleep
+) -> Published:
     """Try until the gateway answers, ever more slowly, and say once that it is being waited for.
 
     Raises:
@@ -113,15 +112,13 @@ async def publish_when_possible(
     waiting = False
     while True:
         try:
-            await attempt()
+            return await attempt()
         except GatewayError as error:
             if not error.retryable:
                 raise
             if not waiting:
                 sys.stderr.write(f"waiting for the gateway at {gateway}: {error.message}\n")
                 waiting = True
-        else:
-            return
         await pause(seconds * random.uniform(0.8, 1.2))  # noqa: S311 - so that not all agents come at once
         seconds = min(seconds * 2, most)
 
@@ -195,8 +192,8 @@ async def _unless(stopped: asyncio.Event, work: Coroutine[Any, Any, None]) -> bo
 
 
 def _host(listen: str) -> str:
-    host, _, port = listen.rpartition(":")
-    if not port.isdecimal():
+    host, colon, port = listen.rpartition(":")
+    if not colon or not port.isdecimal():
         raise ValueError(f"{listen!r} is not host:port, such as 127.0.0.1:0")
     return host
 
@@ -204,6 +201,17 @@ def _host(listen: str) -> str:
 def _target(place: str, port: int) -> str:
     """`host:port` of a place that may lack the port; IPv6 addresses stand in brackets."""
     return place if place.rpartition(":")[2].isdecimal() and not place.endswith("]") else f"{place}:{port}"
+
+
+def _warn_of(changes: Iterable[registry_pb2.Change]) -> None:
+    """Say which changes are not in force yet."""
+    for change in changes:
+        if change.outcome == "waiting":
+            why = "; ".join(change.differences) or "it is new"
+            sys.stderr.write(
+                f"{change.name} waits for somebody's approval ({why}); until then the gateway goes by what was approved"
+                f" before: interchange registry approve {change.name}\n"
+            )
 
 
 def _say(line: str) -> None:

@@ -12,7 +12,7 @@ from typing import Final, cast
 
 from interchange.v1 import agent_pb2
 
-from interchange_client.errors import AgentFailure
+from interchange_client.errors import AgentFailure, GatewayError
 from interchange_client.turns import Answer, TurnInHand
 
 logger = logging.getLogger(__name__)
@@ -45,8 +45,8 @@ async def speak(answer: Answer, turn: TurnInHand) -> AsyncGenerator[agent_pb2.Tu
         if _is_cancelled():
             raise
         yield _broken(turn)  # something inside the agent's code was cancelled, not the turn
-    except Exception:
-        yield _broken(turn)
+    except Exception as error:
+        yield _broken(turn, retryable=isinstance(error, GatewayError) and error.retryable)
     else:
         for event in told.ending():
             yield event
@@ -144,9 +144,9 @@ def _is_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def _broken(turn: TurnInHand) -> agent_pb2.TurnEvent:
+def _broken(turn: TurnInHand, *, retryable: bool = False) -> agent_pb2.TurnEvent:
     logger.exception("turn %s of %s failed (call %s)", turn.turn.turn_id, turn.turn.agent, turn.call or "unknown")
-    return _failed("internal", SILENT)
+    return _failed("internal", SILENT, retryable=retryable)
 
 
 def _failed(code: str, text: str, *, retryable: bool = False) -> agent_pb2.TurnEvent:

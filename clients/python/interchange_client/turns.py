@@ -5,7 +5,7 @@ piece; `artifact`, `status`, `message` and `delta` make everything else.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from interchange.v1 import agent_pb2
@@ -23,7 +23,7 @@ class TurnInHand:
     audit log.
     """
 
-    turn: agent_pb2.Turn
+    turn: agent_pb2.Turn = field(repr=False)  # INVARIANT: the turn's token does not print
     gateway: BoundGateway
     call: str = ""
 

@@ -79,9 +79,11 @@ class Reply:
 
 def open_http() -> httpx.AsyncClient:
     """A client that follows no redirects and takes no compressed answers, whose size nobody knows beforehand."""
-    headers = {"accept-encoding": "identity"}
-    return httpx.AsyncClient(  # noqa: S113 - `exchange` holds the time
-        verify=_authorities(), follow_redirects=False, timeout=None, headers=headers
+    return httpx.AsyncClient(
+        verify=_authorities(),
+        follow_redirects=False,
+        timeout=None,  # noqa: S113 - `exchange` holds the time
+        headers={"accept-encoding": "identity"},
     )
 
 

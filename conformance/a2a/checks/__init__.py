@@ -1,8 +1,7 @@
 """The checks of A2A, one for each of its requirements, and the paper they make."""
 
-from collections.abc import Mapping
+from functools import partial
 
-from conformance.a2a.answers import NothingToExamine
 from conformance.a2a.checks import (
     authentication,
     bindings,
@@ -17,7 +16,8 @@ from conformance.a2a.checks import (
     task,
     version,
 )
-from conformance.a2a.survey import A2aSubject, survey
+from conformance.a2a.judging import together
+from conformance.a2a.survey import A2aSubject, Agents, survey
 from conformance.subject import Check, Paper
 from conformance.verdict import CannotExamine, NotOffered, Verdict
 
@@ -38,25 +38,27 @@ _FEATURES = (
 )
 
 
-def _of_an_agent(check: Check[A2aSubject]) -> Check[A2aSubject]:
-    """A check that needs a card to begin with."""
+def _on_each_agent(name: str, check: Check[A2aSubject]) -> Check[Agents]:
+    """The check of all agents together; only the first needs no card to begin with."""
 
-    async def checked(subject: A2aSubject) -> Verdict:
-        if not subject.card_was_served and not subject.told.agents:
-            return NotOffered(f"There is no agent's card at {subject.card_url}.")
-        if not subject.card:
-            raise CannotExamine(f"There is no card to go by at {subject.card_url}.")
-        try:
-            return await check(subject)
-        except NothingToExamine as error:
-            return NotOffered(str(error))
+    async def check_one(agent: A2aSubject) -> Verdict:
+        if name != _FIRST and not agent.card:
+            if not agent.card_was_served and not agent.told.agents:
+                return NotOffered(f"There is no agent's card at {agent.card_url}.")
+            raise CannotExamine(f"There is no card to go by at {agent.card_url}.")
+        return await check(agent)
 
-    return checked
+    async def check_all(agents: Agents) -> Verdict:
+        each = agents.on_this_wire()
+        if len(each) == 1:
+            return await check_one(each[0])
+        return await together({agent.card_url: partial(check_one, agent) for agent in each})
 
-
-def _checks() -> Mapping[str, Check[A2aSubject]]:
-    all_of_them = {name: check for feature in _FEATURES for name, check in feature.CHECKS.items()}
-    return {name: check if name == _FIRST else _of_an_agent(check) for name, check in all_of_them.items()}
+    return check_all
 
 
-PAPER = Paper(protocol="a2a", survey=survey, checks=_checks())
+PAPER = Paper(
+    protocol="a2a",
+    survey=survey,
+    checks={name: _on_each_agent(name, check) for feature in _FEATURES for name, check in feature.CHECKS.items()},
+)

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from conformance.a2a.answers import Answer, NothingToExamine
+from conformance.a2a.answers import Answer
 from conformance.a2a.judging import on_each_binding, verdict_of
 from conformance.a2a.protocol import ERRORS, INVALID_PARAMS
 from conformance.a2a.speaking import NO_CREDENTIAL, WRONG_CREDENTIAL, Manner, Speaker
 from conformance.a2a.survey import A2aSubject
 from conformance.subject import Check
-from conformance.verdict import CannotExamine, Verdict
+from conformance.verdict import CannotExamine, Inapplicable, Verdict
 
 
 async def required(subject: A2aSubject) -> Verdict:
@@ -61,7 +61,7 @@ def _questions(subject: A2aSubject) -> Mapping[str, Mapping[str, Any]]:
     asked: dict[str, Mapping[str, Any]] = {"GetTask": {"id": "examiner"}, "ListTasks": {}}
     try:
         return {**asked, "SendMessage": {"message": subject.message()}}
-    except NothingToExamine:
+    except Inapplicable:
         return asked
 
 
@@ -84,7 +84,7 @@ async def _refused(speaker: Speaker) -> Answer:
 
 def _must_require(subject: A2aSubject) -> None:
     if not subject.requires_credentials:
-        raise NothingToExamine("The card requires no authentication.")
+        raise Inapplicable("The card requires no authentication.")
 
 
 CHECKS: Mapping[str, Check[A2aSubject]] = {

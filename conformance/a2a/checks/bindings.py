@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from conformance.a2a.answers import NothingToExamine, payload_of
+from conformance.a2a.answers import payload_of
 from conformance.a2a.judging import verdict_of
 from conformance.a2a.mistakes import make, meaning, mistakes
 from conformance.a2a.shapes import Object, member, one_of, parts
 from conformance.a2a.speaking import Speaker
 from conformance.a2a.survey import A2aSubject
 from conformance.subject import Check
-from conformance.verdict import Broke, Held, Verdict
+from conformance.verdict import Broke, Held, Inapplicable, Verdict
 
 ONE_BINDING = "The agent answers over fewer than two of the bindings that are examined."
 
@@ -36,7 +36,7 @@ async def same_errors(subject: A2aSubject) -> Verdict:
 
 def _both(subject: A2aSubject) -> list[Speaker]:
     if len(subject.speakers) < 2:
-        raise NothingToExamine(ONE_BINDING)
+        raise Inapplicable(ONE_BINDING)
     return subject.speakers
 
 

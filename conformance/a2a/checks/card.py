@@ -3,16 +3,25 @@
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from typing import TypeGuard
 from urllib.parse import SplitResult, urlsplit
 
-from conformance.a2a.answers import NothingToExamine
 from conformance.a2a.judging import verdict_of
 from conformance.a2a.protocol import VERSION, VERSION_NOT_SUPPORTED, WELL_KNOWN, Binding
-from conformance.a2a.shapes import Found, Object, is_filled, is_object, member, missing_items, missing_texts, objects
+from conformance.a2a.shapes import (
+    Found,
+    Object,
+    is_filled,
+    is_object,
+    items,
+    member,
+    missing_items,
+    missing_texts,
+    objects,
+)
 from conformance.a2a.survey import A2aSubject, answers, declared_interfaces, speaker_of
 from conformance.subject import Check
-from conformance.verdict import Broke, CannotExamine, Held, NotOffered, Verdict
+from conformance.verdict import Broke, CannotExamine, Held, Inapplicable, NotOffered, Verdict
 from conformance.wire import Exchange
 
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+*-]+/[\w!#$&^.+*-]+( *;.*)?")
@@ -63,7 +72,7 @@ async def media_types(subject: A2aSubject) -> Verdict:
     faults = [
         f"{name} has {mode!r}"
         for name in ("defaultInputModes", "defaultOutputModes")
-        for mode in cast("list[Any]", card.get(name) or [])
+        for mode in items(card.get(name))
         if not isinstance(mode, str) or not _MEDIA_TYPE.fullmatch(mode)
     ]
     return verdict_of(faults, expected="media types")
@@ -97,7 +106,8 @@ async def interfaces_answer(subject: A2aSubject) -> Verdict:
 
 
 async def interfaces_encrypted(subject: A2aSubject) -> Verdict:
-    urls = [urlsplit(one["url"]) for one in _interfaces(await _card(subject)) if _is_url(one.get("url"))]
+    told = [one.get("url") for one in _interfaces(await _card(subject))]
+    urls = [urlsplit(url) for url in told if _is_url(url)]
     abroad = [url for url in urls if not _is_loopback(url)]
     if not abroad:
         return NotOffered("All interfaces are on loopback.")
@@ -197,7 +207,7 @@ async def _card(subject: A2aSubject) -> Object:
 def _interfaces(card: Object) -> list[Object]:
     found = objects(card.get("supportedInterfaces"))
     if not found:
-        raise NothingToExamine("The card declares no interfaces.")
+        raise Inapplicable("The card declares no interfaces.")
     return found
 
 
@@ -205,11 +215,13 @@ def _is_absolute(interface: Object) -> bool:
     """Whether an interface's URL can be used as it is; for gRPC, host and port are enough for all clients there are."""
     if interface.get("protocolBinding") == "GRPC" and re.fullmatch(r"[\w.-]+:\d+", interface["url"]):
         return True
-    schemes = ("http", "https") if interface.get("protocolBinding") in list(Binding) else ()
-    return _is_url(interface["url"]) and (not schemes or urlsplit(interface["url"]).scheme in schemes)
+    url = interface.get("url")
+    if not _is_url(url):
+        return False
+    return interface.get("protocolBinding") not in list(Binding) or urlsplit(url).scheme in ("http", "https")
 
 
-def _is_url(value: object) -> bool:
+def _is_url(value: object) -> TypeGuard[str]:
     try:
         return isinstance(value, str) and bool(urlsplit(value).scheme and urlsplit(value).hostname)
     except ValueError:
@@ -247,9 +259,8 @@ def _flow_faults(where: str, flows: Object) -> Iterator[str]:
 
 
 def _ill_named(value: object, where: str) -> Iterator[str]:
-    if isinstance(value, list):
-        for number, item in enumerate(cast("list[Any]", value)):
-            yield from _ill_named(item, f"{where}[{number}]")
+    for number, item in enumerate(items(value)):
+        yield from _ill_named(item, f"{where}[{number}]")
     if not is_object(value):
         return
     for name, inner in value.items():

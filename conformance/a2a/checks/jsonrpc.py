@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
-from conformance.a2a.answers import Answer, NothingToExamine, Refusal
+from conformance.a2a.answers import Answer, Refusal
 from conformance.a2a.judging import NOT_STREAMING, verdict_of
 from conformance.a2a.mistakes import deserved, refusals
 from conformance.a2a.protocol import DOMAIN, ERRORS, INVALID_PARAMS, Binding
-from conformance.a2a.shapes import is_filled, is_object
+from conformance.a2a.shapes import is_filled, is_object, items
 from conformance.a2a.speaking import Speaker
 from conformance.a2a.survey import A2aSubject
 from conformance.jsonrpc import INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR
 from conformance.subject import Check
-from conformance.verdict import Broke, CannotExamine, Held, Verdict
+from conformance.verdict import Broke, CannotExamine, Held, Inapplicable, Verdict
 
 NO_JSONRPC = "The card has no interface of A2A 1.0 over JSON-RPC that answers."
 
@@ -23,7 +23,7 @@ async def envelope(subject: A2aSubject) -> Verdict:
     for operation, params in (("ListTasks", {}), ("GetTask", {"id": "examiner"})):
         answer = await speaker.ask(operation, params)
         faults += _envelope_faults(answer.exchange.json(), answer.id)
-    numbered = {"jsonrpc": "2.0", "id": 47, "method": "ListTasks", "params": {}}
+    numbered: Mapping[str, Any] = {"jsonrpc": "2.0", "id": 47, "method": "ListTasks", "params": {}}
     faults += _envelope_faults((await speaker.say(numbered)).exchange.json(), 47)
     return verdict_of(faults, expected="jsonrpc 2.0, the request's id, and a result or an error")
 
@@ -38,7 +38,7 @@ async def content_type(subject: A2aSubject) -> Verdict:
 async def stream_envelope(subject: A2aSubject) -> Verdict:
     speaker = _speaker(subject)
     if not subject.declares("streaming"):
-        raise NothingToExamine(NOT_STREAMING)
+        raise Inapplicable(NOT_STREAMING)
     answer = await speaker.ask("SendStreamingMessage", {"message": subject.message()})
     if not answer.streams:
         raise CannotExamine(f"The message was not answered with a stream: {answer.told}.")
@@ -116,8 +116,11 @@ def detail_faults(details: object) -> list[str]:
         return []
     if not isinstance(details, list):
         return [f"{details!r:.120}"]
-    listed = cast("list[Any]", details)
-    return [f"{one!r:.120}" for one in listed if not is_object(one) or not is_filled(one.get("@type"))]
+    return [
+        f"{one!r:.120}"
+        for one in items(cast("object", details))
+        if not is_object(one) or not is_filled(one.get("@type"))
+    ]
 
 
 def info_faults(refusal: Refusal, error: str) -> list[str]:
@@ -157,7 +160,7 @@ def _speaker(subject: A2aSubject) -> Speaker:
     for speaker in subject.speakers:
         if speaker.binding is Binding.JSONRPC:
             return speaker
-    raise NothingToExamine(NO_JSONRPC)
+    raise Inapplicable(NO_JSONRPC)
 
 
 CHECKS: Mapping[str, Check[A2aSubject]] = {

@@ -6,13 +6,12 @@ from itertools import pairwise
 from typing import Any
 
 from conformance.a2a import shapes
-from conformance.a2a.answers import NothingToExamine
 from conformance.a2a.judging import on_each_binding, verdict_of
 from conformance.a2a.shapes import Object
 from conformance.a2a.speaking import Speaker
 from conformance.a2a.survey import A2aSubject
 from conformance.subject import Check
-from conformance.verdict import CannotExamine, NotOffered, Verdict
+from conformance.verdict import CannotExamine, Inapplicable, NotOffered, Verdict
 
 MOST_PAGES = 20
 LARGEST_PAGE = 100
@@ -95,7 +94,7 @@ async def _pages(speaker: Speaker) -> Sequence[Object]:
     while len(pages) < MOST_PAGES and (token := pages[-1].get("nextPageToken")):
         pages.append(await _page(speaker, pageSize=2, pageToken=token))
     if not _tasks(pages[0]) and pages[0].get("nextPageToken") == "":
-        raise NothingToExamine(NO_TASKS)
+        raise Inapplicable(NO_TASKS)
     return pages
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from conformance.a2a.answers import NothingToExamine, Refusal
+from conformance.a2a.answers import Refusal
 from conformance.a2a.checks.jsonrpc import detail_faults, info_faults
 from conformance.a2a.judging import verdict_of
 from conformance.a2a.mistakes import deserved, refusals
@@ -11,7 +11,7 @@ from conformance.a2a.shapes import is_filled
 from conformance.a2a.speaking import Speaker
 from conformance.a2a.survey import A2aSubject
 from conformance.subject import Check
-from conformance.verdict import Broke, Held, Verdict
+from conformance.verdict import Broke, Held, Inapplicable, Verdict
 
 NO_REST = "The card has no interface of A2A 1.0 over HTTP+JSON that answers."
 
@@ -85,7 +85,7 @@ def _speaker(subject: A2aSubject) -> Speaker:
     for speaker in subject.speakers:
         if speaker.binding is Binding.REST:
             return speaker
-    raise NothingToExamine(NO_REST)
+    raise Inapplicable(NO_REST)
 
 
 CHECKS: Mapping[str, Check[A2aSubject]] = {

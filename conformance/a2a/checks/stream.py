@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from conformance.a2a import streams
-from conformance.a2a.answers import Answer, NothingToExamine
+from conformance.a2a.answers import Answer
 from conformance.a2a.judging import NOT_STREAMING, on_each_binding, refused, verdict_of
 from conformance.a2a.protocol import EVENT_STREAM, UNSUPPORTED_OPERATION, Binding
 from conformance.a2a.shapes import is_object
 from conformance.a2a.speaking import Speaker
 from conformance.a2a.survey import A2aSubject
 from conformance.subject import Check
-from conformance.verdict import Broke, CannotExamine, Held, NotOffered, Verdict
+from conformance.verdict import Broke, CannotExamine, Held, Inapplicable, NotOffered, Verdict
 
 STREAM = "SendStreamingMessage"
 CLOSING_SECONDS = 5.0
@@ -122,7 +122,7 @@ async def _ask(speaker: Speaker, subject: A2aSubject) -> Answer:
 
 def _must_declare(subject: A2aSubject) -> None:
     if not subject.declares("streaming"):
-        raise NothingToExamine(NOT_STREAMING)
+        raise Inapplicable(NOT_STREAMING)
 
 
 def _has_updates(came: Sequence[Any]) -> bool:

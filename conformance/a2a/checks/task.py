@@ -5,14 +5,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from conformance.a2a import shapes
-from conformance.a2a.answers import NothingToExamine, payload_of
+from conformance.a2a.answers import payload_of
 from conformance.a2a.judging import NOT_STREAMING, judge_payloads, on_each_binding, refused, verdict_of
 from conformance.a2a.protocol import ENDED, SETTLED, TASK_NOT_CANCELABLE, TASK_NOT_FOUND, UNSUPPORTED_OPERATION
 from conformance.a2a.shapes import Object
 from conformance.a2a.speaking import Speaker
 from conformance.a2a.survey import A2aSubject
 from conformance.subject import Check
-from conformance.verdict import Broke, Held, NotOffered, Verdict
+from conformance.verdict import Broke, Held, Inapplicable, NotOffered, Verdict
 
 NO_TASK = "The agent answered with a message and made no task: say with --message or --data what it makes one of."
 CANCELED = "TASK_STATE_CANCELED"
@@ -70,7 +70,7 @@ async def kept(subject: A2aSubject) -> Verdict:
         answer = await speaker.ask("GetTask", {"id": task.get("id")})
         if answer.refused_with(TASK_NOT_FOUND):
             return Held("The task is not found any more.")
-        found = answer.result if shapes.is_object(answer.result) else {}
+        found: Object = answer.result if shapes.is_object(answer.result) else {}
         same = found.get("id") == task.get("id") and (_state(found) == _state(task) or _state(task) not in ENDED)
         return Held() if same else Broke(expected=f"task {task.get('id')!r} in {_state(task)}", found=answer.told)
 
@@ -145,18 +145,18 @@ async def _new_task(speaker: Speaker, subject: A2aSubject, **params: Any) -> Obj
     """The task that a message makes.
 
     Raises:
-        NothingToExamine: it makes none.
+        Inapplicable: it makes none.
     """
     payload = payload_of(await speaker.ask("SendMessage", {"message": subject.message(), **params}))
     if not shapes.is_object(payload.get("task")):
-        raise NothingToExamine(NO_TASK)
+        raise Inapplicable(NO_TASK)
     return payload["task"]
 
 
 async def _ended_task(speaker: Speaker, subject: A2aSubject) -> Object:
     task = await _new_task(speaker, subject)
     if _state(task) not in ENDED:
-        raise NothingToExamine(f"The task did not end: it is in {_state(task)}.")
+        raise Inapplicable(f"The task did not end: it is in {_state(task)}.")
     return task
 
 

@@ -3,13 +3,13 @@
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from conformance.a2a.answers import Answer, NothingToExamine
+from conformance.a2a.answers import Answer
 from conformance.a2a.judging import on_each_binding, verdict_of
 from conformance.a2a.protocol import VERSION, VERSION_NOT_SUPPORTED
 from conformance.a2a.speaking import Manner, Speaker
 from conformance.a2a.survey import A2aSubject
 from conformance.subject import Check
-from conformance.verdict import NotOffered, Verdict
+from conformance.verdict import Inapplicable, NotOffered, Verdict
 
 FAR_AWAY = "99.0"
 OTHER_MINOR = "1.97"
@@ -67,7 +67,7 @@ async def _asked(speaker: Speaker, subject: A2aSubject, manner: Manner) -> Async
     yield "ListTasks", await speaker.ask("ListTasks", {}, manner)
     try:
         params: dict[str, Any] = {"message": subject.message()}
-    except NothingToExamine:
+    except Inapplicable:
         return
     yield "SendMessage", await speaker.ask("SendMessage", params, manner)
 

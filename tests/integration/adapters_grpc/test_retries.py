@@ -6,7 +6,7 @@ import grpc
 import pytest
 
 from adapters.grpc.adapter import GrpcAdapter
-from registry.model import FarSideError, FarSideFault, Hints, Progress, Streaming, nowhere
+from registry.model import Emission, FarSideError, FarSideFault, Hints, Progress, Streaming, nowhere
 from tests.integration.adapters_grpc.far_side import READS, WRITES, Answer, Context, binding, permitted, reply, serving
 
 IDEMPOTENT = Hints(read_only=False, destructive=False, idempotent=True, open_world=False)
@@ -77,8 +77,9 @@ async def test_a_stream_that_broke_after_its_first_message_is_not_begun_anew(ada
 
     heard: list[Progress] = []
 
-    async def emit(progress: Progress) -> None:
-        heard.append(progress)
+    async def emit(emission: Emission) -> None:
+        assert isinstance(emission, Progress)
+        heard.append(emission)
 
     async with serving(tell=tell) as far_side:
         with pytest.raises(FarSideError):

@@ -6,7 +6,7 @@ from google.protobuf.struct_pb2 import Struct, Value
 from interchange.v1.agent_pb2 import InputRequest, Part, Question, SkillResult
 
 from adapters.grpc.adapter import GrpcAdapter
-from registry.model import FarSideError, FarSideFault, Progress, Result, Streaming, nowhere
+from registry.model import Emission, FarSideError, FarSideFault, Progress, Result, Streaming, nowhere
 from registry.model import InputRequest as Asked
 from registry.model import Part as OurPart
 from tests.integration.adapters_grpc.far_side import (
@@ -109,8 +109,9 @@ async def test_what_cannot_be_read_is_garbled(adapter: GrpcAdapter, message: Ski
 async def test_progress_of_a_stream_is_the_text_of_its_parts(adapter: GrpcAdapter) -> None:
     heard: list[Progress] = []
 
-    async def emit(progress: Progress) -> None:
-        heard.append(progress)
+    async def emit(emission: Emission) -> None:
+        assert isinstance(emission, Progress)
+        heard.append(emission)
 
     messages = [SkillResult(content=[Part(text="step"), Part(text=f"{n}")]).SerializeToString() for n in range(3)]
     async with serving(tell=telling(*messages)) as far_side:

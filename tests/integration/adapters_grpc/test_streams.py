@@ -8,7 +8,7 @@ import pytest
 
 from adapters.grpc.adapter import GrpcAdapter
 from adapters.grpc.limits import MIB, Limits
-from registry.model import DeadlinePassed, FarSideError, FarSideFault, Progress, Streaming, TooLarge, nowhere
+from registry.model import DeadlinePassed, Emission, FarSideError, FarSideFault, Progress, Streaming, TooLarge, nowhere
 from tests.integration.adapters_grpc.conftest import MakeAdapter
 from tests.integration.adapters_grpc.far_side import Context, binding, permitted, reply, serving, telling
 
@@ -16,8 +16,9 @@ from tests.integration.adapters_grpc.far_side import Context, binding, permitted
 async def test_the_last_message_is_the_result_and_the_earlier_ones_are_progress(adapter: GrpcAdapter) -> None:
     heard: list[Progress] = []
 
-    async def emit(progress: Progress) -> None:
-        heard.append(progress)
+    async def emit(emission: Emission) -> None:
+        assert isinstance(emission, Progress)
+        heard.append(emission)
 
     async with serving(tell=telling(reply(text="one"), reply(text="é" * 1_000), reply(text="three"))) as far_side:
         result = await adapter.deliver(permitted(binding(far_side.target), streaming=Streaming.LAST), emit)
@@ -30,7 +31,7 @@ async def test_the_last_message_is_the_result_and_the_earlier_ones_are_progress(
 
 
 async def test_one_message_is_the_result_and_no_progress(adapter: GrpcAdapter) -> None:
-    async def emit(_progress: Progress) -> None:
+    async def emit(_emission: Emission) -> None:
         raise AssertionError("nothing is progress here")
 
     async with serving(tell=telling(reply(text="only"))) as far_side:
@@ -92,7 +93,7 @@ async def test_a_client_that_reads_slowly_slows_the_far_side_down(adapter: GrpcA
             sent += 1
             yield reply(text="x" * 100_000)
 
-    async def emit(_progress: Progress) -> None:
+    async def emit(_emission: Emission) -> None:
         emitted.set()
         await may_go_on.wait()
 
@@ -117,7 +118,7 @@ async def test_the_deadline_ends_a_stream_that_goes_on_for_ever(adapter: GrpcAda
 
 
 async def test_the_deadline_ends_a_stream_whose_reader_is_stuck(adapter: GrpcAdapter) -> None:
-    async def emit(_progress: Progress) -> None:
+    async def emit(_emission: Emission) -> None:
         await asyncio.Event().wait()
 
     async with serving(tell=_forever) as far_side:

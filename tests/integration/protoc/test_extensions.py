@@ -58,20 +58,20 @@ def test_a_manifest_of_before_there_were_extensions_is_read() -> None:
     assert read_manifest(changed(extensions=[])).agents[0].extensions == ()
 
 
-@pytest.mark.parametrize(
-    ("extensions", "said"),
-    [
-        ("urn:a:b", "agents[0].extensions: must be a list."),
-        (["urn:a:b"], "agents[0].extensions[0]: must be an object."),
-        ([{}], "agents[0].extensions[0].uri: is missing."),
-        ([{"uri": 1}], "agents[0].extensions[0].uri: must be text."),
-        ([{"uri": "urn:a:b", "required": "yes"}], "agents[0].extensions[0].required: must be true or false."),
-        ([{"uri": "urn:a:b", "params": {}}], "agents[0].extensions[0].params: is not a key that is known here."),
-        ([{"uri": "nowhere"}], 'agents[0].extensions: "nowhere" is not an absolute URI'),
-        ([{"uri": "urn:a:b"}] * 2, 'agents[0].extensions: the extension "urn:a:b" is declared twice.'),
-        ([{"uri": f"urn:a:{n}"} for n in range(17)], "agents[0].extensions: there are 17 extensions; 16 are possible."),
-    ],
-)
+TAMPERED: list[tuple[Any, str]] = [
+    ("urn:a:b", "agents[0].extensions: must be a list."),
+    (["urn:a:b"], "agents[0].extensions[0]: must be an object."),
+    ([{}], "agents[0].extensions[0].uri: is missing."),
+    ([{"uri": 1}], "agents[0].extensions[0].uri: must be text."),
+    ([{"uri": "urn:a:b", "required": "yes"}], "agents[0].extensions[0].required: must be true or false."),
+    ([{"uri": "urn:a:b", "params": {}}], "agents[0].extensions[0].params: is not a key that is known here."),
+    ([{"uri": "nowhere"}], 'agents[0].extensions: "nowhere" is not an absolute URI'),
+    ([{"uri": "urn:a:b"}] * 2, 'agents[0].extensions: the extension "urn:a:b" is declared twice.'),
+    ([{"uri": f"urn:a:{n}"} for n in range(17)], "agents[0].extensions: there are 17 extensions; 16 are possible."),
+]
+
+
+@pytest.mark.parametrize(("extensions", "said"), TAMPERED)
 def test_a_manifest_that_was_tampered_with_is_refused(extensions: object, said: str) -> None:
     assert refusal(changed(extensions=extensions)).startswith(said)
 
@@ -110,7 +110,6 @@ def test_an_overlay_on_a_manifest_replaces_them_all() -> None:
         "[{url: urn:a:b}]",
         "[{uri: 7}]",
         "[{uri: urn:a:b, required: 1}]",
-        "[[]]",
     ],
 )
 def test_an_overlay_that_declares_something_else_says_its_line(extensions: str) -> None:

@@ -83,6 +83,12 @@ MISFITS: list[tuple[Change, str]] = [
     (lambda d: d["agents"][0].update(name="Bad!"), 'agents[0].name: "Bad!" must be 1 to 40'),
     (lambda d: d["agents"][0].update(domain=""), 'agents[0].domain: "" must be'),
     (lambda d: d["agents"][0].update(version="1"), 'agents[0].version: "1" is not'),
+    (
+        lambda d: d["agents"][0].update(name="interchange_result"),
+        'agents[0].name: "interchange_result" is the name of a tool of the gateway itself.',
+    ),
+    (lambda d: d["agents"][0].update(icon_url="javascript:x"), 'agents[0].icon_url: "javascript:x" is not an http'),
+    (lambda d: d["agents"][0].update(documentation_url="file:///x"), "agents[0].documentation_url:"),
     (lambda d: d["agents"][0].update(skills=[]), "agents[0].skills: must be the ids of all skills"),
     (lambda d: d["agents"][0].update(converse="/x/Y"), 'agents[0].converse: "/x/Y" is not a method'),
     (lambda d: d["agents"].append(d["agents"][0]), 'agents[1].name: "everything" is also that of agents[0].'),

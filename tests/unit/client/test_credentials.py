@@ -186,7 +186,7 @@ async def test_redirects_are_not_followed(net: respx.MockRouter, credentials: Ag
 
 @pytest.mark.parametrize("url", ["http://gateway.example.com", "ftp://localhost", "gateway", "https://u:p@example.com"])
 def test_a_gateway_that_a_secret_may_not_be_sent_to_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="gateway|https"):
+    with pytest.raises(ValueError, match=r"gateway|https"):
         AgentCredentials(url, "client", "secret")
 
 

@@ -22,7 +22,7 @@ from interchange_client.agent import (
     status,
 )
 
-from tests.support.turns import in_hand, turn_of
+from tests.support.client_turns import in_hand, turn_of
 
 Said = AsyncIterator[str | agent_pb2.TurnEvent]
 
@@ -141,7 +141,9 @@ async def test_an_exception_ends_the_turn_without_its_text(caplog: pytest.LogCap
     assert "t-1" in caplog.text
 
 
-@pytest.mark.parametrize("error", [GatewayError("no such skill of alice", "unknown"), asyncio.CancelledError(), KeyError("total")])
+@pytest.mark.parametrize(
+    "error", [GatewayError("no such skill of alice", "unknown"), asyncio.CancelledError(), KeyError("total")]
+)
 async def test_what_was_not_meant_for_the_caller_is_not_told(error: BaseException) -> None:
     async def answer(_: TurnInHand) -> Said:
         raise error
@@ -150,6 +152,16 @@ async def test_what_was_not_meant_for_the_caller_is_not_told(error: BaseExceptio
     (ended,) = await events_of(answer)
 
     assert ended.failed == agent_pb2.Failed(code="internal", text="The agent failed.")
+
+
+async def test_a_gateway_that_is_away_may_be_back_at_the_next_attempt() -> None:
+    async def answer(_: TurnInHand) -> Said:
+        raise GatewayError("It cannot be reached.", "unavailable")
+        yield ""
+
+    (ended,) = await events_of(answer)
+
+    assert (ended.failed.text, ended.failed.retryable) == ("The agent failed.", True)
 
 
 async def test_a_failure_that_an_author_raises_is_told() -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 from interchange_client.agent import part
 
-from tests.support.turns import ASSISTANT, PERSON, QuietGateway, in_hand, turn_of
+from tests.support.client_turns import ASSISTANT, PERSON, QuietGateway, in_hand, turn_of
 
 
 def test_what_is_to_be_answered_is_read_from_all_input() -> None:
@@ -42,6 +42,10 @@ async def test_calls_carry_the_turns_token_and_end_with_the_turn() -> None:
     assert gateway.seconds[1] == 1.5
     assert all(seconds <= 20 for seconds in gateway.seconds)
     assert await turn.gateway.headers() == {"ix-turn-token": "token-of-the-turn"}
+
+
+def test_a_turn_that_is_printed_keeps_its_token() -> None:
+    assert "token-of-the-turn" not in repr(in_hand(turn_of("x")))
 
 
 async def test_a_turn_that_is_over_leaves_no_time() -> None:

@@ -59,6 +59,10 @@ def text_of(events: Sequence[Event], artifact: str = "answer") -> str:
     return found
 
 
+def last_chunks(events: Sequence[Event]) -> list[wire.TaskArtifactUpdateEvent]:
+    return [event for event in events if isinstance(event, wire.TaskArtifactUpdateEvent) and event.last_chunk]
+
+
 def test_an_end_that_comes_before_anything_else_is_exactly_one_message() -> None:
     (message,) = told([], answer("Hello"))
 
@@ -78,9 +82,36 @@ def test_pieces_make_a_task_whose_artifact_is_the_answer() -> None:
     assert isinstance(events[-1], wire.TaskStatusUpdateEvent)
     assert events[-1].status.state == wire.TASK_STATE_COMPLETED
     updates = [event for event in events if isinstance(event, wire.TaskArtifactUpdateEvent)]
-    assert [update.append for update in updates] == [False, True, True]
+    assert [update.append for update in updates] == [False, True, False]
     assert [update.last_chunk for update in updates] == [False, False, True]
     assert {(event.task_id, event.context_id) for event in updates} == {("task-1", "context-1")}
+
+
+def test_the_last_piece_is_the_whole_answer_for_clients_that_keep_no_pieces() -> None:
+    events = told([Delta(part=Part(text="Hel")), Delta(part=Part(text="lo"))], answer("Hello"))
+
+    assert [(part.text, update.append) for update in last_chunks(events) for part in update.artifact.parts] == [
+        ("Hello", False)
+    ]
+
+
+def test_pieces_of_an_artifact_that_nobody_closed_are_closed_by_the_whole() -> None:
+    pieces = [Delta(part=Part(text=text), artifact="report") for text in ("a", "b")]
+    whole = Artifact(id="report", parts=words("ab"), name="Report")
+
+    events = told(pieces, answer("Done", artifacts=(whole,)))
+
+    (last,) = last_chunks(events)
+    assert (last.artifact.artifact_id, last.artifact.name, last.append) == ("report", "Report", False)
+    assert text_of(events, "report") == "ab"
+
+
+def test_an_artifact_that_was_closed_is_not_told_again() -> None:
+    made = Artifact(id="report", parts=words("ab"), last=True)
+
+    events = told([made], answer("Done", artifacts=(made,)))
+
+    assert len(last_chunks(events)) == 1
 
 
 def test_an_artifact_ends_as_the_answer_whatever_was_lost_on_the_way() -> None:

@@ -6,7 +6,7 @@ from contextlib import aclosing
 import pytest
 
 from gateway.a2a.unfolding import WAITING, unfolding
-from registry.model import DeadlinePassed, Emission, Emit, Progress, Result
+from registry.model import DeadlinePassed, Delta, Emission, Emit, Part, Progress, Result
 
 
 def step(number: int) -> Progress:
@@ -22,6 +22,26 @@ async def test_what_is_emitted_comes_in_order_and_the_result_last() -> None:
     found: list[Emission | Result] = [one async for one in unfolding(work)]
 
     assert found == [*map(step, range(3 * WAITING)), Result(text="end")]
+
+
+async def test_pieces_that_wait_together_are_read_as_one() -> None:
+    pieces: list[Emission] = [
+        Delta(part=Part(text="a")),
+        Delta(part=Part(text="b")),
+        Delta(part=Part(text="c"), artifact="file"),
+        step(1),
+        Delta(part=Part(text="d")),
+        Delta(part=Part(text="e", media_type="text/html")),
+    ]
+
+    async def work(emit: Emit) -> Result:
+        for piece in pieces:
+            await emit(piece)
+        return Result()
+
+    found: list[Emission | Result] = [one async for one in unfolding(work)]
+
+    assert found[:-1] == [Delta(part=Part(text="ab")), *pieces[2:]]
 
 
 async def test_an_error_comes_after_all_that_was_emitted_before_it() -> None:
@@ -41,16 +61,16 @@ async def test_work_waits_for_its_reader() -> None:
     emitted: list[int] = []
 
     async def work(emit: Emit) -> Result:
-        for number in range(100):
+        for number in range(10 * WAITING):
             await emit(step(number))
             emitted.append(number)
         return Result()
 
     async with aclosing(unfolding(work)) as reading:
         await anext(reading)
-        for _ in range(50):
+        for _ in range(200):
             await asyncio.sleep(0)
-        assert len(emitted) <= WAITING + 1
+        assert len(emitted) <= 2 * WAITING + 1
 
 
 async def test_who_stops_reading_ends_the_work() -> None:

@@ -1,0 +1,48 @@
+"""What an agent may not settle by itself, though policy lets it publish itself (`baseline.agent-publishes-itself`).
+
+Policies read tags, classifications and approvals that a manifest claims, of an agent also when it is the one who asks.
+So what an agent says in its own favour waits for somebody else, even in its first revision; later ones wait anyway. And
+what somebody else has retired does not come back with the agent's next start.
+"""
+
+from registry.ledger import Present
+from registry.model import (
+    Agent,
+    Approval,
+    Binding,
+    Classification,
+    Principal,
+    PrincipalKind,
+    Refused,
+    Visibility,
+)
+from registry.revisions import Offered
+
+
+def waits_for_others(offered: Offered, present: Present, by: Principal) -> bool:
+    """Whether what somebody offers, where nothing is live, needs somebody else's eyes before it is."""
+    if by.kind is not PrincipalKind.AGENT:
+        return False
+    if present.retired is None:
+        return _in_its_own_favour(offered)
+    return present.retired.settled is None or present.retired.settled.by != str(by)
+
+
+def refuse_borrowed_keys(binding: Binding, by: Principal) -> None:
+    """Let no agent have the gateway call with a key that only operators know of.
+
+    Raises:
+        Refused: it names one.
+    """
+    if by.kind is PrincipalKind.AGENT and binding.tls is not None and (binding.tls.certificate or binding.tls.key):
+        raise Refused("An agent cannot bind itself with tls.certificate and tls.key of the gateway's: an operator can.")
+
+
+def _in_its_own_favour(offered: Offered) -> bool:
+    """Whether it opens more doors than an agent or skill that says nothing of itself."""
+    content = offered.content
+    if content.tags or content.classification < Classification.INTERNAL:
+        return True
+    if isinstance(content, Agent):
+        return content.visibility is Visibility.PUBLIC
+    return content.approval is Approval.NEVER

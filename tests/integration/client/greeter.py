@@ -1,0 +1,15 @@
+"""An agent in as few lines as there can be; started as a process of its own, with the gateway's URL as its argument."""
+
+import asyncio
+import sys
+
+from interchange_client.agent import TurnInHand, serve
+
+
+async def answer(turn: TurnInHand):
+    echoed = await turn.gateway.call("odd.echo", {"text": turn.text})
+    yield f"You said {echoed.structured['text']}." if not echoed.is_error else echoed.text
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(answer, name="greeter", domain="tests", listen="127.0.0.1:0", gateway=sys.argv[1]))

@@ -1,0 +1,132 @@
+"""Around an agent's process: waiting for a gateway, where it says it is, and what it refuses to begin with."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
+
+import grpc.aio
+import interchange_client
+import pytest
+import respx
+from interchange.v1 import agent_pb2
+from interchange_client.agent import AgentCredentials, GatewayError, PublishRefused, TurnInHand, serve
+from interchange_client.publish import find_door
+from interchange_client.serving import publish_when_possible
+
+GATEWAY = "http://127.0.0.1:8420"
+DOORS = f"{GATEWAY}/.well-known/interchange.json"
+
+
+class Attempts:
+    """Fails as told, in this order, and then gives the rest."""
+
+    def __init__(self, *outcomes: Exception | str) -> None:
+        self._outcomes = list(outcomes)
+        self.pauses: list[float] = []
+
+    async def __call__(self) -> str:
+        outcome = self._outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+
+AWAY = GatewayError("It cannot be reached.", "unavailable")
+
+
+async def test_a_gateway_that_is_not_up_yet_is_waited_for_and_that_is_said_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    attempts = Attempts(*[AWAY] * 9, GatewayError("Busy.", "overloaded"), "there")
+
+    assert await publish_when_possible(attempts, gateway=GATEWAY, pause=attempts.pause) == "there"
+
+    assert capsys.readouterr().err == f"waiting for the gateway at {GATEWAY}: It cannot be reached.\n"
+    assert len(attempts.pauses) == 10
+    assert attempts.pauses[0] < attempts.pauses[2] < attempts.pauses[4]
+    assert max(attempts.pauses) <= 12
+
+
+@pytest.mark.parametrize(
+    "refusal", [PublishRefused("Not yours.", "denied"), GatewayError("Wrong secret.", "unauthenticated")]
+)
+async def test_a_refusal_that_waiting_does_not_heal_ends_it(
+    refusal: GatewayError, capsys: pytest.CaptureFixture[str]
+) -> None:
+    attempts = Attempts(refusal)
+    with pytest.raises(GatewayError) as raised:
+        await publish_when_possible(attempts, gateway=GATEWAY, pause=attempts.pause)
+    assert raised.value is refusal
+    assert (attempts.pauses, capsys.readouterr().err) == ([], "")
+
+
+@pytest.mark.parametrize(
+    ("said", "gateway", "found"),
+    [
+        ("10.0.0.7:8421", GATEWAY, "10.0.0.7:8421"),
+        ("0.0.0.0:8421", "https://gateway.example.com:444", "gateway.example.com:8421"),
+        ("[::]:8421", "http://[::1]:8420", "[::1]:8421"),
+        ("[::1]:8421", GATEWAY, "[::1]:8421"),
+    ],
+)
+async def test_the_gateway_says_where_its_grpc_door_is(said: str, gateway: str, found: str) -> None:
+    with respx.mock() as net:
+        net.get(f"{gateway}/.well-known/interchange.json").respond(json={"grpc": said})
+        assert await find_door(gateway) == found
+
+
+@pytest.mark.parametrize("said", [{}, {"grpc": 8421}, {"grpc": "8421"}, {"grpc": "host:"}, {"grpc": "host:0"}])
+async def test_a_door_that_is_none_is_not_knocked_at(said: object) -> None:
+    with respx.mock() as net:
+        net.get(DOORS).respond(json=said)
+        with pytest.raises(GatewayError, match="does not say where"):
+            await find_door(GATEWAY)
+
+
+async def answer(turn: TurnInHand) -> AsyncIterator[str | agent_pb2.TurnEvent]:
+    yield turn.text
+
+
+CREDENTIALS = AgentCredentials(GATEWAY, "greeter-client", "secret")
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", ":0"])
+async def test_an_agent_that_nobody_could_call_is_not_begun(listen: str) -> None:
+    with pytest.raises(ValueError, match="advertise="):
+        await serve(answer, name="greeter", domain="tests", listen=listen, gateway=GATEWAY, credentials=CREDENTIALS)
+
+
+@pytest.mark.parametrize("listen", ["", "127.0.0.1", "127.0.0.1:http", "8420"])
+async def test_an_address_that_is_none_is_said_to_be(listen: str) -> None:
+    with pytest.raises(ValueError, match="host:port"):
+        await serve(answer, name="greeter", domain="tests", listen=listen, gateway=GATEWAY, credentials=CREDENTIALS)
+
+
+async def test_a_port_that_is_taken_is_said_to_be() -> None:
+    other = cast("Any", grpc.aio).server(options=(("grpc.so_reuseport", 0),))
+    port = other.add_insecure_port("127.0.0.1:0")
+    await other.start()
+    try:
+        with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{port}"):
+            await serve(
+                answer,
+                name="greeter",
+                domain="tests",
+                listen=f"127.0.0.1:{port}",
+                gateway=GATEWAY,
+                credentials=CREDENTIALS,
+            )
+    finally:
+        await other.stop(None)
+
+
+def test_the_library_imports_nothing_of_the_application() -> None:
+    for file in Path(interchange_client.__file__).parent.glob("*.py"):
+        for line in file.read_text().splitlines():
+            first = line.split()[1:2] if line.startswith(("import ", "from ")) else []
+            assert not first or first[0].partition(".")[0] not in {
+                "gateway", "adapters", "policies", "registry", "conformance", "starlette", "orjson", "opentelemetry",
+            }, f"{file.name}: {line}"  # fmt: skip
