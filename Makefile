@@ -40,7 +40,7 @@ clean:
 	$(PYTHON) -m venv .venv
 
 .venv/runtime: .venv/bin/python pyproject.toml clients/python/pyproject.toml constraints.txt
-	$(PIP) --editable clients/python --editable .
+	$(PIP) --editable 'clients/python[langgraph]' --editable .
 	@touch $@
 
 .venv/dev: .venv/runtime

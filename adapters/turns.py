@@ -41,6 +41,7 @@ def write_turn(open_turn: OpenTurn, deadline: Deadline, *, now: float) -> wire.T
         input=[_message(open_turn, sender=chain[-1], now=now)],
         turn_token=turn.token,
         deadline=_timestamp(now + deadline.remaining()),
+        extensions=turn.extensions,
     )
 
 

@@ -47,7 +47,8 @@ def main() -> None:
         ours = [gateway(facts, pid), *_messages(facts, pid)]
         found = measure(driver, [*floors, *ours], connections=CONNECTIONS, rounds=rounds, seconds=seconds)
         _report(found)
-        _publish(facts, [_manifest(f"agent_{number}", domain="many") for number in range(MANY)])
+        for start in range(0, MANY, 500):
+            _publish(facts, [_manifest(f"agent_{start + number}", domain="many") for number in range(500)])
         many = measure(driver, ours, connections=CONNECTIONS, rounds=rounds, seconds=seconds)
         for name, played in many.items():
             ratio = _median(played, "cpu_per_call") / _median(found[name], "cpu_per_call")

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 FOLDER = Path(__file__).parent / "requirements"
 _KEYS = frozenset({"id", "level", "revision", "source", "section", "sentence"})
-_ID = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)+")
+_ID = re.compile(r"[a-z0-9]+(?:\.[a-z0-9]+(?:[_-][a-z0-9]+)*){2,}")
 
 
 class Level(StrEnum):

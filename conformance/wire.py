@@ -143,7 +143,8 @@ class Wire:
         sent = _pairs(headers)
         if self._token and authorised:
             sent.append(("authorization", f"Bearer {self._token}"))
-        request = httpx.Request(method, url, headers=sent, content=content or None)
+        raw = [(name.encode(), value.encode()) for name, value in sent]
+        request = httpx.Request(method, url, headers=raw, content=content or None)
         response = await self._http.send(request, stream=True)
         came = tuple((name.lower(), value) for name, value in response.headers.multi_items())
         stream = Stream(response.status_code, came, response)
@@ -228,7 +229,7 @@ def _event_data(text: str) -> Iterator[str]:
 def _without_secrets(exchange: Exchange, token: str | None) -> Exchange:
     return Exchange(
         method=exchange.method,
-        url=_veil(_without_user(exchange.url), token),
+        url=_veil(exchange.url, token),
         sent_headers=_veil_headers(exchange.sent_headers, token),
         sent=_veil(exchange.sent.decode("utf-8", "replace"), token).encode(),
         status=exchange.status,
@@ -254,7 +255,3 @@ def _veil(text: str, token: str | None) -> str:
     for form in {token, quote(token, safe=""), json.dumps(token)[1:-1]} if token else ():
         text = text.replace(form, SECRET)
     return _JWT.sub(SECRET, text)
-
-
-def _without_user(url: str) -> str:
-    return re.sub(r"//[^/@]*@", "//", url, count=1)

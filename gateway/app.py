@@ -62,7 +62,7 @@ class Gateway:
     verify: Callable[[str], Awaitable[Verified]]
     issuer: str
     dev_issuer: DevIssuer | None
-    drain: Callable[[], None]
+    drain: Callable[[float], None]
     reload_policies: Callable[[], Awaitable[None]]
 
 
@@ -155,6 +155,10 @@ async def open_gateway(config: Config) -> AsyncGenerator[Gateway]:
             sources = await asyncio.to_thread(load_policies, config.policies)
             await live.swap(await asyncio.to_thread(judges.replaced, sources, live.current().catalog))
 
+        def drain(seconds: float) -> None:
+            mcp.drain()
+            corridor.drain(seconds)
+
         yield Gateway(
             corridor=corridor,
             asgi=web_application(
@@ -169,7 +173,7 @@ async def open_gateway(config: Config) -> AsyncGenerator[Gateway]:
             verify=verifier.verify,
             issuer=inbound.issuer,
             dev_issuer=dev_issuer,
-            drain=mcp.drain,
+            drain=drain,
             reload_policies=reload_policies,
         )
 

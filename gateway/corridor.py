@@ -61,6 +61,10 @@ class Corridor:
             entry.finished(result)
             return result
 
+    def drain(self, seconds: float) -> None:
+        """End the calls that last, with their reason, unless they end within so many seconds."""
+        self._long_calls.drain(seconds)
+
     async def _deliver(self, call: Call, facts: Facts, emit: Emit) -> Result:
         far_side = self._far_sides[call.target.kind]
         if call.action is not Action.MESSAGE:

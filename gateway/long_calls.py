@@ -1,7 +1,8 @@
-"""Calls that last: decided again whenever other policies or another catalog come into force.
+"""Calls that last: decided again whenever other policies or another catalog come into force, ended when the gateway is.
 
 An agent may take minutes to answer, and a decision is only as good as its day. A call that would no longer be allowed
-ends with the reason; one that still is goes on and notices nothing.
+ends with the reason; one that still is goes on and notices nothing. When the gateway stops, what does not end in time
+is ended while its caller can still be told.
 """
 
 import asyncio
@@ -11,16 +12,29 @@ from dataclasses import dataclass
 
 from gateway.facts import FactFinder
 from gateway.live import Live
-from registry.model import Call, Denied
+from registry.model import Call, Denied, InterchangeError
+
+
+class Stopping(InterchangeError):
+    """The gateway stops, and this call did not end in time."""
+
+    code = "unavailable"
 
 
 @dataclass(slots=True, eq=False)
 class _Lasting:
-    """One call under way. Its time runs out when `refused` says why."""
+    """One call under way. When its time runs out, `ended` says why."""
 
     call: Call
     time: asyncio.Timeout
-    refused: str = ""
+    ended: InterchangeError | None = None
+
+    def end(self, error: InterchangeError, at: float) -> None:
+        """Have it end then, unless it ends before."""
+        before = self.time.when()
+        if not self.time.expired() and (before is None or at < before):
+            self.ended = error
+            self.time.reschedule(at)
 
 
 class LongCalls:
@@ -30,32 +44,45 @@ class LongCalls:
         self._live = live
         self._facts = facts
         self._lasting: set[_Lasting] = set()
+        self._until: float | None = None
         live.when_changed(self._decide_again)
 
     @asynccontextmanager
     async def watched(self, call: Call) -> AsyncGenerator[None]:
-        """End what happens in here as soon as the call would no longer be allowed.
+        """End what happens in here as soon as the call would no longer be allowed, or the gateway has to stop.
 
         Raises:
             Denied: it would not be, any more.
+            Stopping: it has to.
         """
-        time = asyncio.timeout(None)
-        lasting = _Lasting(call, time)
-        self._lasting.add(lasting)
+        lasting = _Lasting(call, asyncio.timeout(None))
         try:
-            async with time:
+            async with lasting.time:
+                self._lasting.add(lasting)
+                if self._until is not None:
+                    lasting.end(_stopping(), self._until)
                 yield
         except TimeoutError:
-            if not lasting.refused:
+            if lasting.ended is None or not lasting.time.expired():
                 raise
-            raise Denied(f"It was ended, because it is no longer allowed: {lasting.refused}") from None
+            raise lasting.ended from None
         finally:
             self._lasting.discard(lasting)
 
+    def drain(self, seconds: float) -> None:
+        """End what has not ended by itself in so many seconds."""
+        self._until = asyncio.get_running_loop().time() + seconds
+        for lasting in self._lasting:
+            lasting.end(_stopping(), self._until)
+
     async def _decide_again(self) -> None:
-        now = self._live.current()
+        now, instant = self._live.current(), asyncio.get_running_loop().time()
         for lasting in list(self._lasting):
             decision = now.judge.decide(lasting.call, self._facts.about(lasting.call, now.catalog))
-            if not decision.allowed and not lasting.refused:
-                lasting.refused = decision.sentence
-                lasting.time.reschedule(asyncio.get_running_loop().time())
+            if not decision.allowed:
+                error = Denied(f"It was ended, because it is no longer allowed: {decision.sentence}")
+                lasting.end(error, instant)
+
+
+def _stopping() -> Stopping:
+    return Stopping("The gateway is stopping; what was asked may have been carried out all the same.")

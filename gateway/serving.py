@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 GRACE = 3.0
 """Seconds that calls in hand have to finish once the process is told to stop."""
+LAST_WORDS = 1.0
+"""Seconds of these in which the callers of what did not finish are told so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ def _http_server(gateway: Gateway, config: Config) -> _HttpServer:
         timeout_graceful_shutdown=int(GRACE),
         backlog=2048,
     )
-    return _HttpServer(settings, drain=gateway.drain)
+    return _HttpServer(settings, drain=lambda: gateway.drain(GRACE - LAST_WORDS))
 
 
 async def _reload(gateway: Gateway) -> None:

@@ -38,7 +38,7 @@ async def minds_no_case_of_names(subject: McpSubject) -> Verdict:
     ask = regular("tools/list")
     shouted = {name.upper(): value for name, value in ask.headers.items()}
     exchange = await subject.wire.post(subject.url, ask.body, headers=shouted)
-    subject.refuse_unauthorised(exchange)
+    subject.refuse_unauthorised(exchange.status)
     return judge_result(exchange)
 
 

@@ -119,7 +119,7 @@ async def refuses_null_id(subject: McpSubject) -> Verdict:
 async def refuses_batch(subject: McpSubject) -> Verdict:
     ask = regular("tools/list")
     exchange = await subject.wire.post(subject.url, [ask.body, replace(ask, id="2").body], headers=ask.headers)
-    subject.refuse_unauthorised(exchange)
+    subject.refuse_unauthorised(exchange.status)
     if exchange.status >= 400 or read_answer(exchange).error is not None:
         return Held()
     return Broke(expected="an error", found=describe(exchange))

@@ -62,13 +62,13 @@ class McpSubject(Subject):
         """
         exchange = await self.wire.post(self.url, ask.body, headers=ask.headers, authorised=authorised)
         if authorised:
-            self.refuse_unauthorised(exchange)
+            self.refuse_unauthorised(exchange.status)
         return exchange
 
     async def send(self, body: bytes, ask: Ask) -> Exchange:
         """Send a body as it is, with the headers of a request; raises as `ask` does."""
         exchange = await self.wire.post(self.url, body, headers=ask.headers)
-        self.refuse_unauthorised(exchange)
+        self.refuse_unauthorised(exchange.status)
         return exchange
 
     @property
@@ -85,17 +85,17 @@ class McpSubject(Subject):
             raise Inapplicable(self.no_call or self.absent)
         return self.call
 
-    def refuse_unauthorised(self, exchange: Exchange) -> None:
-        """Raise where an answer is about the token and nothing else."""
-        if exchange.status != 401:
-            return
-        if self.wire.has_token:
+    def refuse_unauthorised(self, status: int) -> None:
+        """Raise where the status of an answer is about the token and nothing else."""
+        if status == 401 and self.wire.has_token:
             raise CannotExamine("The server refuses the token that was given (HTTP 401).")
-        raise Inapplicable("The server wants a token: give one by --token, --token-file or INTERCHANGE_TOKEN.")
+        if status == 401:
+            raise Inapplicable("The server wants a token: give one by --token, --token-file or INTERCHANGE_TOKEN.")
 
     def must_declare(self, capability: str) -> None:
-        """Raise `Inapplicable` unless the server declares a capability."""
-        if self.discovered is None:
+        """Raise `Inapplicable` unless the server declares a capability; `CannotExamine` if it declares nothing."""
+        if self.url and self.discovered is None:
+            self.refuse_unauthorised(401 if self.guarded else 200)
             raise CannotExamine("The server does not answer server/discover with what it can do.")
         if not isinstance(self.capabilities.get(capability), dict):
             raise Inapplicable(f"The server does not declare the capability `{capability}`.")
@@ -164,7 +164,7 @@ async def _find_endpoint(told: Told, wire: Wire) -> str | None:
 def _candidates(url: str, announced: list[str]) -> list[str]:
     """The addresses at which an endpoint may be, the likeliest first."""
     if urlsplit(url).path.strip("/"):
-        return [url, *announced]
+        return [url, f"{url.rstrip('/')}/mcp"]
     return list(dict.fromkeys([*announced, urljoin(url, "/mcp"), url]))
 
 

@@ -131,7 +131,7 @@ async def cursors_lead_on(subject: McpSubject) -> Verdict:
     if len(pages) == 1:
         return NotOffered("The list of tools has one page.")
     names = [{str(tool.get("name")) for tool in read_json_objects(page.get("tools"))} for page in pages]
-    twice = sorted(set.union(*(names[at] & names[other] for at, other in combinations(range(len(names)), 2))))
+    twice = sorted({name for one, other in combinations(names, 2) for name in one & other})
     return Broke(expected="each tool on one page", found=f"on several: {', '.join(twice[:20])}") if twice else Held()
 
 

@@ -23,7 +23,7 @@ async def accepts_or_refuses_notification(subject: McpSubject) -> Verdict:
     ask = regular("notifications/examiner")
     body = {key: value for key, value in ask.body.items() if key != "id"}
     exchange = await subject.wire.post(subject.url, body, headers=ask.headers)
-    subject.refuse_unauthorised(exchange)
+    subject.refuse_unauthorised(exchange.status)
     if (exchange.status == 202 and not exchange.came) or exchange.status >= 400:
         return Held(f"HTTP {exchange.status}")
     return Broke(
@@ -46,6 +46,7 @@ async def _not_allowed(subject: McpSubject, method: str) -> Verdict:
     headers = {"accept": "application/json, text/event-stream"}
     async with subject.wire.open(method, subject.url, headers=headers) as stream:
         status = stream.status
+    subject.refuse_unauthorised(status)
     if status == 405:
         return Held()
     return Broke(expected="HTTP 405", found=f"HTTP {status}")
@@ -77,7 +78,7 @@ async def refuses_foreign_origin(subject: McpSubject) -> Verdict:
     )
     if exchange.status == 403:
         return Held()
-    subject.refuse_unauthorised(exchange)
+    subject.refuse_unauthorised(exchange.status)
     return Broke(expected="HTTP 403", found=describe(exchange))
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import parse_qs
 
 from a2a.utils.errors import ExtensionSupportRequiredError, VersionNotSupportedError
-from starlette.types import Receive, Scope
+from starlette.types import Scope
 
 from gateway.bodies import JSON_KEY
 from gateway.principal import VERIFIED
@@ -27,7 +27,7 @@ class Asked:
     """One request to one agent that its sender may see.
 
     `skills` finds those that its sender may list. `version` and `extensions` are what the client says it speaks and
-    activates; `body` its JSON as it was read, None where there is none. `receive` says when it has left.
+    activates; `body` its JSON as it was read, None where there is none.
     """
 
     entry: AgentEntry
@@ -37,12 +37,9 @@ class Asked:
     extensions: frozenset[str]
     body: object
     scope: Scope
-    receive: Receive
 
 
-def read_asked(
-    scope: Scope, receive: Receive, entry: AgentEntry, skills: Callable[[], Sequence[SkillEntry]]
-) -> Asked:
+def read_asked(scope: Scope, entry: AgentEntry, skills: Callable[[], Sequence[SkillEntry]]) -> Asked:
     """What a request that came through the door asks, and of whom."""
     headers = [(name, value.decode("latin-1")) for name, value in scope["headers"] if name.startswith(b"a2a-")]
     versions = [value for name, value in headers if name == b"a2a-version"] or _in_query(scope)
@@ -55,7 +52,6 @@ def read_asked(
         extensions=frozenset(uri.strip() for value in named for uri in value.split(",") if uri.strip()),
         body=scope.get(JSON_KEY),
         scope=scope,
-        receive=receive,
     )
 
 

@@ -24,7 +24,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from gateway.a2a.asked import VERSION, Asked, activated, read_asked
 from gateway.a2a.card_desk import CardDesk
-from gateway.a2a.handler import ASKED, Handle, Handler
+from gateway.a2a.handler import ASKED, RECEIVE, Handle, Handler
 from gateway.a2a.reading import look_at
 from gateway.bodies import JSON_KEY
 from gateway.live import Live
@@ -118,7 +118,7 @@ class A2aFace:
         self, scope: Scope, receive: Receive, send: Send, *, place: Place, verified: Verified, entry: AgentEntry
     ) -> None:
         """An operation of an agent that the caller may list."""
-        asked = read_asked(scope, receive, entry, partial(self._sight.skills_of, verified, entry))
+        asked = read_asked(scope, entry, partial(self._sight.skills_of, verified, entry))
         scope[_ASKED] = asked
         answering = _naming_extensions(send, activated(asked))
         attributes = {names.OPERATION: "invoke_agent", names.AGENT_NAME: entry.agent.name}
@@ -174,7 +174,7 @@ class _Contexts(ServerCallContextBuilder):
         asked: Asked = request.scope[_ASKED]
         return ServerCallContext.model_construct(
             user=UnauthenticatedUser(),  # who asks is in what was asked; nothing of the SDK's decides by this
-            state={ASKED: asked, "headers": {"A2A-Version": VERSION}},
+            state={ASKED: asked, RECEIVE: request.receive, "headers": {"A2A-Version": VERSION}},
             tenant="",
             requested_extensions=set(asked.extensions),
         )

@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 ASKED = "asked"
 """In the state of a call's context: what the face knows of the request."""
+RECEIVE = "receive"
+"""And what the server has still to say of it: that its client left."""
 
 Handle = Callable[[Call, Emit], Awaitable[Result]]
 
@@ -53,7 +55,7 @@ class Handler(RequestHandler):
         call, ids = self._read(params, asked)
         with _sanitised(call):
             try:
-                return write_answer(await self._work(call, asked, nowhere), ids)
+                return write_answer(await self._work(call, context, nowhere), ids)
             except InterchangeError as error:
                 _challenge(asked, error)
                 return write_failure(error, call, ids)
@@ -65,7 +67,7 @@ class Handler(RequestHandler):
         asked = _admitted(context)
         call, ids = self._read(params, asked)
         telling = Telling(call, ids)
-        events = unfolding(partial(self._work, call, asked))
+        events = unfolding(partial(self._work, call, context))
         with _sanitised(call):
             try:
                 async for happened in events:
@@ -85,9 +87,9 @@ class Handler(RequestHandler):
         params.message.context_id = context
         return read_message(params, asked, seconds=self._seconds), Ids(context=context, task=new_turn_id())
 
-    async def _work(self, call: Call, asked: Asked, emit: Emit) -> Result:
+    async def _work(self, call: Call, context: ServerCallContext, emit: Emit) -> Result:
         """Have a call carried out for as long as somebody waits for it."""
-        async with while_waited_for(asked.receive):
+        async with while_waited_for(context.state[RECEIVE]):
             return await self._handle(call, emit)
 
     async def on_get_task(self, params: wire.GetTaskRequest, context: ServerCallContext) -> wire.Task | None:

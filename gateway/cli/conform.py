@@ -83,6 +83,8 @@ def _check_url(url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise BadRequest(f"{url} is not a URL of a server, such as http://127.0.0.1:8420.")
+    if parts.username is not None:
+        raise BadRequest("A URL with a name and a password is not taken: a report shows the URL. Give a --token.")
 
 
 def _arguments(text: str | None) -> dict[str, object]:

@@ -94,6 +94,8 @@ def outcome_entry(call: Call, code: str, at: datetime, *, seconds: float, result
     if result is not None:
         content = _content(result)
         entry |= {"is_error": result.is_error, "size": len(content), "result": _sha256(content)}
+        if result.turn:
+            entry["turn"] = result.turn
     return entry
 
 

@@ -7,7 +7,7 @@ An implementation joins with a row in `HOSTS`: something that has `speak` answer
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -164,6 +164,7 @@ async def test_the_agent_is_told_who_asks_what_in_which_turn_and_by_when(host: H
         yield done("ok")
 
     of = turn(Part(text="hello"), Part(data={"n": 1, "nested": [{"a": None}]}), Part(raw=b"\x00", filename="x"))
+    of = replace(of, extensions=("https://example.com/ext/v1",))
     async with host(speak) as agent:
         before = datetime.now(UTC)
         await agent.converser.converse(open_turn(agent.binding, of, timeout=60, seconds=100), nowhere)
@@ -190,6 +191,7 @@ async def test_the_agent_is_told_who_asks_what_in_which_turn_and_by_when(host: H
     )
     assert (asked.parts[2].raw, asked.parts[2].filename) == (b"\x00", "x")
     assert not seen.history
+    assert list(seen.extensions) == ["https://example.com/ext/v1"]
     at, deadline = (stamp.ToDatetime(UTC) for stamp in (asked.at, seen.deadline))
     assert abs((at - before).total_seconds()) < 30
     assert 30 < (deadline - before).total_seconds() <= 90

@@ -1,4 +1,4 @@
-"""Agents made with `interchange_client`, on a gateway that is a process: they publish themselves, converse and call back.
+"""Agents made with `interchange_client` on a gateway that is a process: they publish themselves, converse, call back.
 
 They live in a thread with an event loop of its own. What an agent answers, each test says by putting a function into
 `answers`; until then it says nothing.
@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, 
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import grpc
@@ -287,23 +288,39 @@ def operators_desk(served: Served) -> Generator[Callable[[str, Any], Any]]:
         yield lambda operation, request: getattr(stub, operation)(request, metadata=metadata, timeout=20)
 
 
-def audit(served: Served) -> list[dict[str, Any]]:
-    """Everything on record so far."""
-    files = sorted((served.state / "audit").glob("*.jsonl"))
-    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+class Audit:
+    """What a gateway puts on record from now on."""
+
+    def __init__(self, state: Path) -> None:
+        self._folder = state / "audit"
+        self._before = {entry["seq"] for entry in self._all()}
+
+    def decisions(self, *, until: int, **fields: Any) -> list[dict[str, Any]]:
+        """The decisions with these fields, once there are so many."""
+
+        def found() -> list[dict[str, Any]]:
+            return [entry for entry in self._new("decision") if fields.items() <= entry.items()]
+
+        eventually(lambda: len(found()) >= until, f"not {until} decisions of {fields} but {found()}")
+        return found()
+
+    def outcome(self, call: str) -> str:
+        """How a call ended, once it did."""
+
+        def found() -> list[str]:
+            return [entry["outcome"] for entry in self._new("outcome") if entry["call"] == call]
+
+        eventually(lambda: bool(found()), f"call {call} has no outcome")
+        return found()[0]
+
+    def _new(self, kind: str) -> list[dict[str, Any]]:
+        return [entry for entry in self._all() if entry["kind"] == kind and entry["seq"] not in self._before]
+
+    def _all(self) -> list[dict[str, Any]]:
+        lines = [line for file in sorted(self._folder.glob("*.jsonl")) for line in file.read_text().splitlines(True)]
+        return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
-def on_record(served: Served, kind: str, **fields: Any) -> list[dict[str, Any]]:
-    """The audit entries of a kind with these fields, once there are any."""
-
-    def found() -> list[dict[str, Any]]:
-        entries = [entry for entry in audit(served) if entry["kind"] == kind]
-        return [entry for entry in entries if fields.items() <= entry.items()]
-
-    eventually(lambda: bool(found()), f"no {kind} of {fields} is on record")
-    return found()
-
-
-def names_of(entry: Mapping[str, Any]) -> list[str]:
-    """Who is in the chain of an audit entry."""
+def chain_of(entry: Mapping[str, Any]) -> list[str]:
+    """Who is in the chain of a decision."""
     return [f"{link['kind']}:{link['name']}" for link in entry["chain"]]

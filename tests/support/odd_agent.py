@@ -28,10 +28,12 @@ TINY = 100_000
 
 @dataclass(slots=True)
 class OddAgent:
-    """A running agent: where, and what it saw. `turns` are all that it got, `sent` counts the pieces of floods."""
+    """A running agent: where, and what it saw. `turns` are all that it got and `tokens` the internal tokens with them;
+    `sent` counts the pieces of floods."""
 
     target: str = ""
     turns: list[wire.Turn] = field(default_factory=list[wire.Turn])
+    tokens: list[str] = field(default_factory=list[str])
     begun: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     cancelled: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     sent: int = 0
@@ -47,6 +49,9 @@ class OddAgent:
     def answer(self, request: wire.Turn, context: Any) -> Iterator[bytes]:
         """One turn, in the way its message names; an echo where it names none."""
         self.turns.append(request)
+        self.tokens.append(str(dict(context.invocation_metadata())["authorization"]).removeprefix("Bearer "))
+        sys.stdout.write(f"{request.turn_token}\n")
+        sys.stdout.flush()
         gone = threading.Event()
         if not context.add_callback(gone.set):
             gone.set()
@@ -154,7 +159,7 @@ def _artifact(name: str, *texts: str) -> bytes:
     return wire.TurnEvent(artifact=wire.Artifact(id=name, parts=parts)).SerializeToString()
 
 
-def _message(kind: "wire.Message.Kind.ValueType") -> bytes:
+def _message(kind: wire.Message.Kind) -> bytes:
     said = wire.Message(kind=kind, parts=[wire.Part(text="hm")])
     return wire.TurnEvent(message=said).SerializeToString()
 
@@ -172,7 +177,7 @@ GARBAGE: Mapping[str, tuple[bytes, ...]] = {
     "an empty part": (wire.TurnEvent(done=wire.Done(parts=[wire.Part()])).SerializeToString(),),
     "an artifact without an id": (_artifact("", "x"), done()),
     "an artifact without content": (_artifact("a"), done()),
-    "a message nobody sends": (_message(wire.Message.ASKED), done()),
+    "a message nobody sends": (_message(wire.Message.Kind.ASKED), done()),
 }
 """Answers that are none, by the message that asks for them."""
 

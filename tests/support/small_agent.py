@@ -7,22 +7,22 @@ heard, or what is answered, so that a test can break one thing at a time.
 import base64
 import json
 import secrets
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias, TypeGuard, cast
 from urllib.parse import parse_qsl, unquote
 
 import httpx
 from joserfc import jws
 from joserfc.jwk import ECKey
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from conformance.a2a.canonical import signed_bytes
-from conformance.wire import Wire, Wires
+from conformance.wire import Wires
 
+Json: TypeAlias = dict[str, Any]
 URL = "http://127.0.0.1:1"
 TOKEN = "let-me-in"
 EXTENSION = "https://examples.test/extensions/colour/v1"
@@ -37,6 +37,16 @@ CODES = {
     "VERSION_NOT_SUPPORTED": (-32009, 400, "FAILED_PRECONDITION"),
     "INVALID_PARAMS": (-32602, 400, "INVALID_ARGUMENT"),
 }
+
+
+def is_json(value: object) -> TypeGuard[Json]:
+    """Whether it is a JSON object."""
+    return isinstance(value, dict)
+
+
+def objects(value: object) -> list[Json]:
+    """The objects of a list."""
+    return [one for one in cast("list[Any]", value) if is_json(one)] if isinstance(value, list) else []
 
 
 class Refused(Exception):
@@ -72,7 +82,7 @@ class Reply:
 class Mutation:
     """What is different: of the card, of a request before it is looked at, of its answer after that."""
 
-    card: Callable[[dict[str, Any]], dict[str, Any]] = lambda card: card
+    card: Callable[[Json], Json] = lambda card: card
     heard: Callable[[Heard], Heard] = lambda heard: heard
     reply: Callable[[Heard, Reply], Reply] = lambda _, reply: reply
 
@@ -83,7 +93,7 @@ def signing_key() -> ECKey:
     return ECKey.generate_key("P-256", {"kid": "small", "alg": "ES256", "use": "sig"})
 
 
-def small_card(**capabilities: Any) -> dict[str, Any]:
+def small_card(**capabilities: Any) -> Json:
     """A card with everything a card can have, as far as it concerns the examiner."""
     return {
         "name": "Small",
@@ -109,7 +119,7 @@ def small_card(**capabilities: Any) -> dict[str, Any]:
     }
 
 
-def signed(card: Mapping[str, Any], *, key: ECKey | None = None, **header: Any) -> dict[str, Any]:
+def signed(card: Mapping[str, Any], *, key: ECKey | None = None, **header: Any) -> Json:
     """A card with a signature of its canonical form."""
     protected = {"alg": "ES256", "kid": "small", "typ": "JOSE", "jku": f"{URL}/jwks.json", **header}
     whole = jws.serialize_compact(protected, signed_bytes(card), key or signing_key())
@@ -124,7 +134,7 @@ class SmallAgent:
         self._mutation = mutation
         self._unsigned = small_card(**capabilities)
         self._card = mutation.card(signed(self._unsigned))
-        self._tasks: dict[str, dict[str, Any]] = {}
+        self._tasks: dict[str, Json] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = b""
@@ -167,24 +177,24 @@ class SmallAgent:
             body = json.loads(heard.body)
         except ValueError:
             return _rpc_error(None, -32700, "That is not JSON.")
-        if not isinstance(body, dict) or body.get("jsonrpc") != "2.0" or not isinstance(body.get("method"), str):
+        if not is_json(body) or body.get("jsonrpc") != "2.0" or not isinstance(body.get("method"), str):
             return _rpc_error(None, -32600, "That is no request.")
-        named, method, params = body.get("id"), body["method"], body.get("params") or {}
+        named, method = body.get("id"), body["method"]
         if method not in self._operations():
             return _rpc_error(named, -32601, "There is no such method.")
         try:
-            result = self._operate(method, params, heard)
+            result = self._operate(method, body.get("params", {}), heard)
         except Refused as error:
             return _rpc_error(named, CODES[str(error)][0], "Not like that.", [_info(str(error))])
         if isinstance(result, list):
-            events = [{"jsonrpc": "2.0", "id": named, "result": event} for event in result]
+            events = [{"jsonrpc": "2.0", "id": named, "result": event} for event in objects(cast("object", result))]
             return Reply(content_type="text/event-stream", content=events)
         return Reply(content={"jsonrpc": "2.0", "id": named, "result": result})
 
     def _over_rest(self, heard: Heard) -> Reply:
         path = heard.path.removeprefix("/rest")
         try:
-            body = json.loads(heard.body) if heard.body else {}
+            body: Json = json.loads(heard.body) if heard.body else {}
             operation, params = _routed(heard.method, path)
             result = self._operate(operation, {**_typed(heard.query), **body, **params}, heard)
         except ValueError:
@@ -201,14 +211,14 @@ class SmallAgent:
         version = heard.headers.get("a2a-version") or heard.query.get("A2A-Version") or "0.3"
         if version.split(".")[:2] != ["1", "0"]:
             raise Refused("VERSION_NOT_SUPPORTED")
-        required = [one["uri"] for one in self._declared("extensions") or [] if one.get("required")]
+        required = [str(one["uri"]) for one in objects(self._declared("extensions")) if one.get("required")]
         if any(uri not in heard.headers.get("a2a-extensions", "") for uri in required):
             raise Refused("EXTENSION_SUPPORT_REQUIRED")
-        if not isinstance(params, dict):
+        if not is_json(params):
             raise Refused("INVALID_PARAMS")
         return self._operations()[operation](params)
 
-    def _operations(self) -> Mapping[str, Callable[[dict[str, Any]], Any]]:
+    def _operations(self) -> Mapping[str, Callable[[Json], Any]]:
         return {
             "SendMessage": self._send,
             "SendStreamingMessage": self._stream,
@@ -223,15 +233,15 @@ class SmallAgent:
             "GetExtendedAgentCard": self._extended_card,
         }
 
-    def _send(self, params: dict[str, Any]) -> Any:
+    def _send(self, params: Json) -> Any:
         message = self._checked(params.get("message"))
         context = message.get("contextId") or secrets.token_hex(8)
         if not any("task" in part.get("text", "") for part in message["parts"]):
             return {"message": _said(message["parts"][0].get("text", ""), context)}
         task = self._new_task(message, context)
-        return {"task": _recent(task, (params.get("configuration") or {}).get("historyLength"))}
+        return {"task": _recent(task, params.get("configuration", {}).get("historyLength"))}
 
-    def _stream(self, params: dict[str, Any]) -> list[Any]:
+    def _stream(self, params: Json) -> list[Any]:
         if not self._declared("streaming"):
             raise Refused("UNSUPPORTED_OPERATION")
         answer = self._send(params)
@@ -249,12 +259,12 @@ class SmallAgent:
             {"statusUpdate": {**of, "status": task["status"]}},
         ]
 
-    def _subscribe(self, params: dict[str, Any]) -> Any:
+    def _subscribe(self, params: Json) -> Any:
         if not self._declared("streaming"):
             raise Refused("UNSUPPORTED_OPERATION")
         return self._on_ended(params, "UNSUPPORTED_OPERATION")
 
-    def _list(self, params: dict[str, Any]) -> dict[str, Any]:
+    def _list(self, params: Json) -> Json:
         size, start = params.get("pageSize", 50), int(params.get("pageToken") or 0)
         if size < 1:
             raise Refused("INVALID_PARAMS")
@@ -264,7 +274,7 @@ class SmallAgent:
         tasks = [{name: value for name, value in task.items() if name != "artifacts"} for task in page]
         return {"tasks": tasks, "nextPageToken": token, "pageSize": len(page), "totalSize": len(newest)}
 
-    def _extended_card(self, _: dict[str, Any]) -> Any:
+    def _extended_card(self, _: Json) -> Any:
         if not self._declared("extendedAgentCard"):
             raise Refused("UNSUPPORTED_OPERATION")
         return self._unsigned
@@ -272,20 +282,18 @@ class SmallAgent:
     def _declared(self, capability: str) -> Any:
         return self._unsigned["capabilities"].get(capability)
 
-    def _checked(self, message: Any) -> dict[str, Any]:
-        if not isinstance(message, dict) or not message.get("messageId") or not isinstance(message.get("parts"), list):
+    def _checked(self, message: Any) -> Json:
+        if not is_json(message) or not message.get("messageId") or not objects(message.get("parts")):
             raise Refused("INVALID_PARAMS")
-        if not message["parts"]:
-            raise Refused("INVALID_PARAMS")
-        if any("raw" in part for part in message["parts"]):
+        if any("raw" in part for part in objects(message["parts"])):
             raise Refused("CONTENT_TYPE_NOT_SUPPORTED")
         if message.get("taskId"):
             task = self._task({"id": message["taskId"]})
             raise Refused("UNSUPPORTED_OPERATION" if task["status"]["state"] in ENDED else "INVALID_PARAMS")
         return message
 
-    def _new_task(self, message: dict[str, Any], context: str) -> dict[str, Any]:
-        task = {
+    def _new_task(self, message: Json, context: str) -> Json:
+        task: Json = {
             "id": secrets.token_hex(8),
             "contextId": context,
             "status": {
@@ -299,7 +307,7 @@ class SmallAgent:
         self._tasks[task["id"]] = task
         return task
 
-    def _task(self, params: dict[str, Any]) -> dict[str, Any]:
+    def _task(self, params: Json) -> Json:
         named = params.get("id")
         if not isinstance(named, str) or not named:
             raise Refused("INVALID_PARAMS")
@@ -307,28 +315,14 @@ class SmallAgent:
             raise Refused("TASK_NOT_FOUND")
         return self._tasks[named]
 
-    def _on_ended(self, params: dict[str, Any], reason: str) -> Any:
+    def _on_ended(self, params: Json, reason: str) -> Any:
         self._task(params)
         raise Refused(reason)
 
 
-class LocalWires(Wires):
+def local_wires(app: ASGIApp, *, token: str | None = TOKEN) -> Wires:
     """Wires that lead to an application of this process."""
-
-    def __init__(self, app: Any, *, token: str | None = TOKEN) -> None:
-        super().__init__(token=token, seconds=5)
-        self._app = app
-        self._given = token
-
-    @asynccontextmanager
-    async def open(self) -> AsyncGenerator[Wire]:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=self._app)) as http:
-            yield Wire(http, token=self._given)
-
-
-def with_content(reply: Reply, **members: Any) -> Reply:
-    """An answer with other members."""
-    return replace(reply, content={**reply.content, **members})
+    return Wires(token=token, seconds=5, transport=httpx.ASGITransport(app=app))
 
 
 def encoded(header: Any) -> str:
@@ -336,26 +330,27 @@ def encoded(header: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(header).encode()).rstrip(b"=").decode()
 
 
-def _no_push(_: dict[str, Any]) -> Any:
+def _no_push(_: Json) -> Any:
     raise Refused("PUSH_NOTIFICATION_NOT_SUPPORTED")
 
 
-def _said(text: str, context: str) -> dict[str, Any]:
+def _said(text: str, context: str) -> Json:
     return {"messageId": secrets.token_hex(8), "role": "ROLE_AGENT", "contextId": context, "parts": [{"text": text}]}
 
 
-def _recent(task: dict[str, Any], most: Any) -> dict[str, Any]:
+def _recent(task: Json, most: Any) -> Json:
     if most is None:
         return task
-    history = task["history"][-int(most) :] if int(most) else []
-    return {name: value for name, value in {**task, "history": history}.items() if value != []}
+    if int(most) == 0:
+        return {name: value for name, value in task.items() if name != "history"}
+    return {**task, "history": task["history"][-int(most) :]}
 
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def _info(reason: str) -> dict[str, Any]:
+def _info(reason: str) -> Json:
     return {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "domain": "a2a-protocol.org"}
 
 
@@ -370,7 +365,7 @@ def _rest_error(reason: str) -> Reply:
     return Reply(status=status, content_type="application/a2a+json", content={"error": error})
 
 
-def _routed(method: str, path: str) -> tuple[str, dict[str, Any]]:
+def _routed(method: str, path: str) -> tuple[str, Json]:
     """The operation of a path, and the parameters that are in it."""
     named, _, verb = path.removeprefix("/tasks/").partition(":")
     match (method, path):
@@ -392,7 +387,7 @@ def _routed(method: str, path: str) -> tuple[str, dict[str, Any]]:
             return "GetTask", {"id": named}
 
 
-def _typed(query: Mapping[str, str]) -> dict[str, Any]:
+def _typed(query: Mapping[str, str]) -> Json:
     """The parameters of a URL with numbers as numbers."""
     return {
         name: int(value) if value.lstrip("-").isdigit() and name == "pageSize" else value

@@ -28,7 +28,7 @@ class UnfitGraph(Exception):
 
 
 def load_graph(reference: str) -> object:
-    """What a reference names: import the module, in the folder it is run from, and take the attribute.
+    """Import the module that is named, one that is installed or in this folder, or the file, and take the attribute.
 
     Raises:
         UnfitGraph: there is no such module or attribute, or the module cannot be imported.
@@ -87,7 +87,7 @@ def _import_module(name: str) -> ModuleType:
 
 
 def _import_file(path: Path) -> ModuleType:
-    """A file as a module of its name. Its folder becomes one that modules are looked for in, as for `python FILE`."""
+    """A file as a module of its name."""
     path = path.resolve()
     if not path.is_file():
         raise UnfitGraph(f"There is no file {path}.")
@@ -109,8 +109,9 @@ def _import_file(path: Path) -> ModuleType:
 
 
 def _look_in(folder: Path) -> None:
+    """Find the modules of a folder, behind everything that is installed: a graph's neighbours replace nothing."""
     if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
+        sys.path.append(str(folder))
 
 
 def _broken(name: str, error: Exception) -> UnfitGraph:

@@ -47,7 +47,7 @@ def read_content(parts: Sequence[pb.Part]) -> str | list[Block]:
 def _read_part(part: pb.Part) -> Block:
     kind, type_ = part.WhichOneof("content"), _block_type(part.media_type)
     if kind == "data":
-        return _text(json.dumps(data_of([part]), ensure_ascii=False))
+        return _text(json.dumps(data_of([part]), ensure_ascii=False, sort_keys=True))
     if kind == "raw" and part.media_type.startswith("text/"):
         return _text(part.raw.decode(errors="replace"))
     if kind == "raw" and type_:

@@ -1,4 +1,4 @@
-"""An agent in as few lines as there can be; started as a process of its own, with the gateway's URL as its argument."""
+"""An agent in as few lines as there can be; started as a process of its own, with the gateway's URL and a title."""
 
 import asyncio
 import sys
@@ -12,4 +12,5 @@ async def answer(turn: TurnInHand):
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(answer, name="greeter", domain="tests", listen="127.0.0.1:0", gateway=sys.argv[1]))
+    gateway, title = sys.argv[1:]
+    asyncio.run(serve(answer, name="greeter", domain="tests", title=title, listen="127.0.0.1:0", gateway=gateway))

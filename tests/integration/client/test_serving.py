@@ -53,8 +53,10 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, odd: Odd) -> Generator[Ser
 
 
 @contextmanager
-def process_of(gateway: Served, *, client: str = "greeter-client") -> Generator["subprocess.Popen[str]"]:
-    command = [sys.executable, str(GREETER), gateway.url]
+def process_of(
+    gateway: Served, *, client: str = "greeter-client", title: str = "Greeter"
+) -> Generator["subprocess.Popen[str]"]:
+    command = [sys.executable, str(GREETER), gateway.url, title]
     environment = {**os.environ, **agent_credentials(gateway.state, client)}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
@@ -72,7 +74,7 @@ def next_line(process: "subprocess.Popen[str]") -> str:
     return line.rstrip("\n")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def greeter(gateway: Served) -> Generator["subprocess.Popen[str]"]:
     with process_of(gateway) as process:
         assert next_line(process).startswith("listening 127.0.0.1:")
@@ -155,7 +157,7 @@ def test_a_client_that_is_another_agents_ends_the_process_with_the_reason(gatewa
 def test_a_wrong_secret_ends_the_process_and_names_the_variables(gateway: Served) -> None:
     environment = {**os.environ, "INTERCHANGE_CLIENT_ID": "greeter-client", "INTERCHANGE_CLIENT_SECRET": "guess"}
     ended = subprocess.run(
-        [sys.executable, str(GREETER), gateway.url],
+        [sys.executable, str(GREETER), gateway.url, "Greeter"],
         capture_output=True,
         text=True,
         env=environment,
@@ -174,6 +176,17 @@ def test_an_agent_stops_when_it_is_told_to(gateway: Served) -> None:
         process.terminate()
         _, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (0, "")
+
+
+def test_what_waits_for_approval_is_said_and_the_agent_goes_on_as_before(gateway: Served) -> None:
+    with process_of(gateway, title="Great greeter") as process:
+        assert next_line(process).startswith("listening")
+        assert next_line(process) == "published greeter"
+        process.terminate()
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "registry approve greeter" in errors
+    assert errors.count("\n") == 1
 
 
 def test_operators_see_where_it_is(gateway: Served, greeter: "subprocess.Popen[str]") -> None:

@@ -1,6 +1,7 @@
 """Parts as the content of LangChain's messages, and back."""
 
 import base64
+from typing import Any
 
 import pytest
 from interchange.v1 import agent_pb2
@@ -70,5 +71,5 @@ def test_an_answer_is_its_text_and_what_it_shows() -> None:
 
 
 def test_a_call_of_a_tool_is_no_answer() -> None:
-    call = {"name": "search", "args": {}, "id": "1", "type": "tool_call"}
+    call: Any = {"name": "search", "args": {}, "id": "1", "type": "tool_call"}
     assert write_parts(AIMessage("", tool_calls=[call])) == []

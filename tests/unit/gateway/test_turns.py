@@ -103,9 +103,7 @@ def test_a_token_of_a_turn_that_failed_is_refused(turns: TurnsInHand, assistant:
         replace(ASSISTANT, kind=PrincipalKind.SERVICE),
     ],
 )
-def test_a_token_is_worth_nothing_to_anybody_else(
-    turns: TurnsInHand, assistant: AgentEntry, other: Principal
-) -> None:
+def test_a_token_is_worth_nothing_to_anybody_else(turns: TurnsInHand, assistant: AgentEntry, other: Principal) -> None:
     with turns.open(message(), assistant) as turn, pytest.raises(Unauthenticated):
         turns.acting(turn.token, credential(other))
 

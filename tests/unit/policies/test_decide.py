@@ -12,6 +12,7 @@ from registry.model import (
     Classification,
     Fault,
     Param,
+    Pin,
     PrincipalKind,
     Target,
     TargetKind,
@@ -302,6 +303,58 @@ def test_agents_are_listed_and_messaged() -> None:
     assert decide(talk, known, ANN, Action.MESSAGE, secret).verdict is Verdict.UNKNOWN
     assert decide(talk, known, standing("eve"), Action.MESSAGE, helper).verdict is Verdict.UNKNOWN
     assert decide(talk, known, ANN, Action.INVOKE, helper).verdict is Verdict.DENY
+
+
+def test_who_may_list_an_agent_is_told_why_they_may_not_message_it() -> None:
+    known = catalog([], [agent("helper")])
+    text = 'permit (principal in Group::"staff", action == Action::"list", resource is Agent);'
+    found = decide(judge(text, known), known, ANN, Action.MESSAGE, Target(TargetKind.AGENT, "helper"))
+    assert (found.verdict, found.sentence) == (Verdict.DENY, 'No policy permits person:ann to message "helper".')
+
+
+def test_an_agent_that_does_not_converse_is_messaged_by_nobody() -> None:
+    known = catalog([], [agent("mute", converse="")])
+    text = 'permit (principal in Group::"staff", action in Action::"use", resource is Agent);'
+    mute = Target(TargetKind.AGENT, "mute")
+    assert decide(judge(text, known), known, ANN, Action.LIST, mute).allowed
+    found = decide(judge(text, known), known, ANN, Action.MESSAGE, mute)
+    assert found.verdict is Verdict.DENY
+    assert found.sentence == "The agent mute does not converse: only its skills can be called."
+    assert decide(judge(text, known), known, standing("eve"), Action.MESSAGE, mute).verdict is Verdict.UNKNOWN
+
+
+def test_each_link_of_a_chain_must_be_allowed_to_message() -> None:
+    known = catalog([], [agent("helper")])
+    text = """
+    permit (principal, action == Action::"list", resource is Agent);
+    permit (principal in Group::"staff", action == Action::"message", resource is Agent);
+    """
+    mine, target = judge(text, known), Target(TargetKind.AGENT, "helper")
+    one = standing("one", "staff", kind=PrincipalKind.AGENT)
+    two, twin = standing("two", kind=PrincipalKind.AGENT), standing("ann", kind=PrincipalKind.AGENT)
+    assert decide(mine, known, (ANN, one, one), Action.MESSAGE, target).allowed
+    for chain in ((ANN, two, one), (two, ANN, one), (ANN, one, two), (ANN, twin), (standing("eve"), one)):
+        assert decide(mine, known, chain, Action.MESSAGE, target).verdict is Verdict.DENY
+
+
+def test_a_wrong_message_is_told_to_those_who_may_know_of_the_agent() -> None:
+    known = catalog([], [agent("helper")])
+    text = 'permit (principal in Group::"staff", action in Action::"use", resource is Agent);'
+    faults = (Fault("/message", "is required"),)
+    target = Target(TargetKind.AGENT, "helper")
+    wrong = decide(judge(text, known), known, ANN, Action.MESSAGE, target, faults=faults)
+    assert (wrong.verdict, wrong.faults) == (Verdict.INVALID, faults)
+    hidden = decide(judge(text, known), known, standing("eve"), Action.MESSAGE, target, faults=faults)
+    assert (hidden.verdict, hidden.faults) == (Verdict.UNKNOWN, ())
+
+
+def test_what_is_judged_of_an_agent_is_the_revision_that_answers() -> None:
+    old, new = catalog([], [agent("helper")]), catalog([], [replace(agent("helper"), pin=Pin("sha256:b"))])
+    talk = judge('permit (principal, action in Action::"use", resource is Agent);', old)
+    target = Target(TargetKind.AGENT, "helper")
+    said = decide(talk, old, ANN, Action.MESSAGE, target)
+    assert (said.pin, said.revision) == ("sha256:a", 1)
+    assert decide(talk, new, ANN, Action.MESSAGE, target).errors == ("the facts are of another catalog",)
 
 
 def test_an_agent_may_speak_to_itself_and_use_its_own_skills() -> None:

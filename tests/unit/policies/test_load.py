@@ -154,7 +154,13 @@ def test_a_folder_is_read_with_the_baseline_first(tmp_path: Path) -> None:
     (tmp_path / "a.cedar").write_text("// a")
     (tmp_path / "notes.txt").write_text("not a policy")
     names = [source.name for source in load_policies(tmp_path)]
-    assert names == ["baseline/agents.cedar", "baseline/limits.cedar", "baseline/operator.cedar", "a.cedar", "team/b.cedar"]
+    assert names == [
+        "baseline/agents.cedar",
+        "baseline/limits.cedar",
+        "baseline/operator.cedar",
+        "a.cedar",
+        "team/b.cedar",
+    ]
     assert load_policies(None) == baseline()
 
 

@@ -76,6 +76,11 @@ def test_attempts_differ_in_their_number_only() -> None:
     assert first == second
 
 
+def test_a_turn_is_told_by_its_own_delivery_and_fence() -> None:
+    metadata = write_metadata([*entries().items()], attempt=3, fence=7)
+    assert (metadata["ix-delivery"], metadata["ix-attempt"], metadata["ix-fence"]) == ("d", "3", "7")
+
+
 def test_state_without_answers_is_sent_too_and_both_count_towards_the_limit() -> None:
     assert entries(offer=ClientOffer(request_state=b"s"))["ix-request-state-bin"] == b"s"
     with pytest.raises(TooLarge, match="101 bytes"):

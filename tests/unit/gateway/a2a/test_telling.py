@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 from a2a.types import a2a_pb2 as wire
@@ -190,10 +191,8 @@ def test_wrong_arguments_are_named_as_fields_of_the_message() -> None:
     with pytest.raises(InvalidParamsError) as caught:
         list(Telling(CALL, IDS).failure(fault))
 
-    assert caught.value.data is not None
-    assert caught.value.data["errors"] == [
-        {"field": "message.parts[0].data.arguments.limit", "message": "must be a number"}
-    ]
+    data = cast("dict[str, Any]", caught.value.data)
+    assert data["errors"] == [{"field": "message.parts[0].data.arguments.limit", "message": "must be a number"}]
 
 
 def test_an_answer_that_is_none_is_the_protocols_own_error_until_something_was_told() -> None:

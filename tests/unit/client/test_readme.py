@@ -1,0 +1,51 @@
+"""The page that a newcomer reads holds: its code runs and says what it says it does."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import interchange_client
+import pytest
+from interchange_client.agent import SkillAnswer, speak
+
+from tests.support.client_turns import QuietGateway, in_hand, turn_of
+
+PAGE = Path(interchange_client.__file__).parents[1] / "README.md"
+
+
+def blocks() -> list[dict[str, Any]]:
+    """What each Python block of the page defines."""
+    defined: list[dict[str, Any]] = []
+    for code in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL):
+        names: dict[str, Any] = {"__name__": "readme"}
+        exec(code, names)
+        defined.append(names)
+    return defined
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (SkillAnswer(structured={"total": 3}), "I found 3 people."),
+        (SkillAnswer(text="Policy does not allow it.", is_error=True, code="denied"), "Policy does not allow it."),
+    ],
+)
+async def test_the_first_agent_answers(found: SkillAnswer, said: str) -> None:
+    gateway = QuietGateway(found)
+    events = [event async for event in speak(blocks()[0]["answer"], in_hand(turn_of("rust"), gateway=gateway))]
+
+    assert events[-1].done.parts[0].text == said
+    assert gateway.asked == [("call", "candidates.search", {"query": "rust"}, "token-of-the-turn")]
+
+
+@pytest.mark.parametrize(
+    ("asked", "kinds"),
+    [
+        ("please", ["status", "message", "artifact", "delta", "done"]),
+        ("never", ["status", "message", "artifact", "delta", "failed"]),
+    ],
+)
+async def test_the_second_agent_says_all_there_is_to_say(asked: str, kinds: list[str]) -> None:
+    events = [event async for event in speak(blocks()[1]["report"], in_hand(turn_of(asked)))]
+
+    assert [event.WhichOneof("event") for event in events] == kinds
