@@ -73,6 +73,11 @@ class Answer:
         return self.exchange.media_type == EVENT_STREAM
 
     @property
+    def at_the_door(self) -> bool:
+        """Whether it comes from a door that wants other credentials, and not from what is behind."""
+        return self.exchange.status in (401, 403)
+
+    @property
     def envelopes(self) -> Sequence[Any]:
         """The JSON that came: of each event, or of the whole body."""
         return self.exchange.events() if self.streams else [self.exchange.json()]

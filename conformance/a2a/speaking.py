@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 from conformance.a2a.answers import Answer
 from conformance.a2a.protocol import EVENT_STREAM, MEDIA_TYPE, OPERATIONS, VERSION, Binding
+from conformance.verdict import CannotExamine
 from conformance.wire import Exchange, Stream, Wire
 
 NO_CREDENTIAL = "none"
@@ -67,7 +68,18 @@ class Speaker:
         return replace(self, wire=wire)
 
     async def ask(self, operation: str, params: Mapping[str, Any], manner: Manner = USUAL) -> Answer:
-        """Ask for an operation and read all that is answered."""
+        """Ask for an operation and read all that is answered.
+
+        Raises:
+            CannotExamine: the examiner came as it was told to, and was not let in.
+        """
+        answer = await self.knock(operation, params, manner)
+        if answer.at_the_door and not manner.credential:
+            raise CannotExamine(self._why_outside(answer))
+        return answer
+
+    async def knock(self, operation: str, params: Mapping[str, Any], manner: Manner = USUAL) -> Answer:
+        """The same, whether or not one is let in."""
         request = self._request(operation, params, manner)
         exchange = await self._send(request)
         if operation == "SubscribeToTask" and exchange.status == 405:  # the protocol's two pages differ: POST, or GET
@@ -87,7 +99,16 @@ class Speaker:
         """POST a body that may be anything, with the usual headers, to the URL or a path below it."""
         headers = self._headers(USUAL)
         exchange = await self.wire.post(self._below(path), body, headers=headers, authorised=self.trusted)
-        return Answer(binding=self.binding, exchange=exchange, id="")
+        answer = Answer(binding=self.binding, exchange=exchange, id="")
+        if answer.at_the_door:
+            raise CannotExamine(self._why_outside(answer))
+        return answer
+
+    def _why_outside(self, answer: Answer) -> str:
+        token = "" if self.wire.has_token else " The examiner was given no token."
+        if self.wire.has_token and not self.trusted:
+            token = " It is not where its card came from, so it was not shown the token."
+        return f"{self.interface.url} did not let the examiner in: {answer.told}.{token}"
 
     async def _send(self, request: _Request) -> Exchange:
         return await self.wire.send(

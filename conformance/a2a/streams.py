@@ -1,6 +1,6 @@
 """The order of a stream: a message alone, or a task and then what becomes of it, to its end. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from conformance.a2a.protocol import ENDED, INTERRUPTED
@@ -21,23 +21,22 @@ def event_faults(events: Sequence[Any]) -> Iterator[str]:
 
 
 def order_faults(events: Sequence[Any]) -> Iterator[str]:
-    """What comes where it must not. A whole task may come once more as the last event (section 11.7)."""
-    kinds = [one_of(event, STREAMED) for event in events]
+    """Known things that come where they must not. A whole task may come once more at the end (section 11.7)."""
+    kinds = [kind for event in events if (kind := one_of(event, STREAMED))]
     if not kinds:
         return
     if kinds[0] == "message":
         yield from (f"event {number} is a {kind} after the message" for number, kind in enumerate(kinds[1:], 2))
     elif kinds[0] != "task":
-        yield f"the first event is a {kinds[0] or 'thing unknown'}"
+        yield f"the first event is a {kinds[0]}"
     for number, kind in enumerate(kinds[1:], 2):
         if kinds[0] != "message" and kind not in UPDATES and not (kind == "task" and number == len(kinds)):
-            yield f"event {number} of a task is a {kind or 'thing unknown'}"
+            yield f"event {number} of a task is a {kind}"
 
 
 def same_task_faults(events: Sequence[Any]) -> Iterator[str]:
     """Updates of a task that is not the stream's."""
-    first = _first_task(events)
-    expected = {"taskId": first.get("id"), "contextId": first.get("contextId")}
+    expected = _ids(events)
     for number, event in enumerate(events, 1):
         for kind in UPDATES:
             if is_object(event) and is_object(event.get(kind)):
@@ -92,7 +91,13 @@ def ending_faults(events: Sequence[Any]) -> Iterator[str]:
 
 
 def _first_task(events: Sequence[Any]) -> Object:
-    return member(events[0], "task") if events else {}
+    return next((member(event, "task") for event in events if member(event, "task")), {})
+
+
+def _ids(events: Sequence[Any]) -> Mapping[str, Any]:
+    """What the updates of a stream must have in them."""
+    task = _first_task(events)
+    return {"taskId": task.get("id"), "contextId": task.get("contextId")}
 
 
 def _is_snapshot(rest: Sequence[Any]) -> bool:

@@ -16,7 +16,7 @@ from conformance.jsonrpc import (
     read_json_object,
 )
 from conformance.mcp.discovery import judge_server_info
-from conformance.mcp.samples import NO_SUCH_METHOD, errors, results
+from conformance.mcp.samples import NO_SUCH_METHOD, call_of, errors, results
 from conformance.mcp.speech import (
     CLIENT_CAPABILITIES,
     CLIENT_INFO,
@@ -60,7 +60,10 @@ async def result_has_type(subject: McpSubject) -> Verdict:
 
 
 async def result_has_id(subject: McpSubject) -> Verdict:
-    return await _same_id(subject, regular("server/discover"))
+    verdict = await _same_id(subject, regular("server/discover"))
+    if isinstance(verdict, Broke) or subject.call is None:
+        return verdict
+    return await _same_id(subject, call_of(subject))
 
 
 async def error_has_id(subject: McpSubject) -> Verdict:

@@ -110,8 +110,8 @@ SEARCH = "candidates_search"
 _PLACE = re.compile(r"\b(?:in|near|around|from)\s+([A-Z]\w+)")
 _SENIORITY = re.compile(r"\b(junior|mid|senior|staff)\b", re.IGNORECASE)
 _CHATTER = re.compile(
-    r"\b(a|an|and|any|are|can|candidates?|do|find|for|give|i|is|list|look|me|need|of|people|please|search|show|some"
-    r"|someone|the|there|we|what|which|who|with|you)\b|[^\w\s+#]",
+    r"\b(a|an|and|any|are|can|candidates?|do|find|for|give|hello|hey|hi|i|is|list|look|me|need|of|people|please|search|show|some"
+    r"|someone|thanks|the|there|we|what|which|who|with|you)\b|[^\w\s+#]",
     re.IGNORECASE,
 )
 
@@ -151,7 +151,8 @@ def _report(found: ToolMessage) -> str:
     if not people:
         return "I found nobody like that."
     lines = "\n".join(f"- {_person(person)}" for person in people)
-    return f"I found {answer['total']}. The best matches:\n\n{lines}"
+    total = f"{answer['total']} candidate{'' if answer['total'] == 1 else 's'}"
+    return f"I found {total}, best matches first:\n\n{lines}"
 
 
 def _person(person: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ import os
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from gateway.cli.agent_credentials import add_credentials
 from gateway.cli.commands import Commands
 from gateway.logs import log_to_stderr
 from policies.identity.urls import is_loopback
@@ -19,8 +20,9 @@ from registry.model import BadRequest, Refused
 
 
 def add_commands(commands: Commands) -> None:
-    agents = commands.add_parser("agents", help="serve a LangGraph graph as an agent")
+    agents = commands.add_parser("agents", help="serve a LangGraph graph as an agent, print an agent's credential")
     verbs = agents.add_subparsers(required=True, metavar="COMMAND")
+    add_credentials(verbs)
     parser = verbs.add_parser(
         "serve",
         help="serve a LangGraph graph as an agent of a gateway",

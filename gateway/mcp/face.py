@@ -33,10 +33,10 @@ from gateway.mcp.translate import (
     Context,
     read_call,
     read_offer,
-    read_progress,
     verified_caller,
     write_answer,
     write_error,
+    write_progress,
     write_result,
     write_unknown_tool,
 )
@@ -227,7 +227,9 @@ class McpFace:
         steps = count(1)
 
         async def emit(emission: Emission) -> None:
-            progress = read_progress(emission, steps)
+            progress = write_progress(emission, steps)
+            if progress is None:
+                return
             await context.session.report_progress(progress.progress, progress.total, progress.text or None)
 
         offer = read_offer(context, params)

@@ -154,13 +154,14 @@ def write_answer(result: Result) -> dict[str, Any]:
     return {"resultType": "complete", "content": content, "structuredContent": structured, "isError": False}
 
 
-def read_progress(emission: Emission, steps: Iterator[int]) -> Progress:
-    """What MCP can tell of something on the way: that it goes on, and in a few words how."""
+def write_progress(emission: Emission, steps: Iterator[int]) -> Progress | None:
+    """What MCP can tell of something on the way: that it goes on, and in a few words how. Pieces of an answer are told
+    at its end: clients show progress as lines, one below the other."""
     match emission:
         case Progress():
             return emission
         case Delta():
-            return Progress(progress=next(steps), text=_words([emission.part]))
+            return None
         case Said():
             return Progress(progress=next(steps), text=_words(emission.parts))
         case Artifact():

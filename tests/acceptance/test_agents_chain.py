@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Generator
 from typing import Any
 
 import pytest
-from interchange_client.agent import AgentCredentials, HttpGateway, TurnInHand
+from interchange_client.agent import AgentCredentials, GatewayError, HttpGateway, TurnInHand
 
 from policies.identity.dev_issuer.secret import agent_secret, dev_secret
 from tests.support.agents import (
@@ -81,7 +81,7 @@ async def attempted(turn: TurnInHand, how: Any) -> str:
     """What an agent hears, refusals too."""
     try:
         return await how(turn)
-    except Exception as error:  # whatever it is, it is what the agent hears
+    except GatewayError as error:
         return f"refused: {error}"
 
 
@@ -217,17 +217,22 @@ def test_agents_that_ask_each_other_for_ever_come_to_an_end(agents: Agents, gate
 
     async def ask_again(turn: TurnInHand) -> AsyncIterator[str]:
         turns.append(len(turn.chain))
-        answer = await turn.gateway.ask("clerk", "and you?")
-        yield f"{answer.state} {answer.code}" if answer.is_error else answer.text
+        try:
+            yield (await turn.gateway.ask("clerk", "and you?")).text
+        except GatewayError as error:
+            yield error.message
 
     audit = Audit(gateway.state)
     agents.answers["clerk"] = ask_again
     said = words_of(door(gateway, "ada").send("clerk", text("go")))
 
     assert turns == list(range(1, DEPTH + 1))
-    last = audit.decisions(until=DEPTH + 1, action="message")[-1]
-    assert (len(last["chain"]), last["verdict"], last["policies"]) == (DEPTH + 1, "deny", ["baseline.depth"])
-    assert said == "rejected denied"
+    asked = audit.decisions(until=DEPTH + 1, target="agent:clerk")
+    assert [(len(entry["chain"]), entry["verdict"]) for entry in asked] == [
+        *((length, "allow") for length in range(1, DEPTH + 1)),
+        (DEPTH + 1, "unknown"),
+    ]
+    assert said == "There is no such agent, or it is not for you."
 
 
 # Conversations

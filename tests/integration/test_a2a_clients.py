@@ -66,7 +66,7 @@ async def test_what_is_streamed_is_what_is_sent(see: See) -> None:
     assert "Dublin" in sent.text
     assert streamed.kinds[0] == "task"
     assert streamed.kinds[-1] == "statusUpdate"
-    assert streamed.kinds.count("artifactUpdate") > 2
+    assert streamed.kinds.count("artifactUpdate") > 1
     assert streamed.text == sent.text
 
 

@@ -163,7 +163,7 @@ async def _python_answer(client: Client, step: Step) -> Told:
     events: list[Json] = []
     try:
         async for event in _take(client, step):
-            events += (MessageToDict(event),)
+            events.append(MessageToDict(event))  # noqa: PERF401 - what came before an error came
     except A2AError as error:
         return Told(events=tuple(events), error=type(error).__name__, message=error.message)
     return Told(events=tuple(events))

@@ -97,11 +97,24 @@ def answered(operation: str, change: Callable[[Any], Any], **declared: Any) -> W
     return Wrong(Mutation(reply=changed), declared)
 
 
-def served_instead(operation: str, **declared: Any) -> Wrong:
+def anything(_: Heard) -> bool:
+    return True
+
+
+def made_up(heard: Heard) -> bool:
+    """Whether a request is for a task that only the examiner could have named."""
+    return "examiner-" in heard.path or str(params_of(heard).get("id")).startswith("examiner-")
+
+
+def not_made_up(heard: Heard) -> bool:
+    return not made_up(heard)
+
+
+def served_instead(operation: str, when: Callable[[Heard], bool] = anything, **declared: Any) -> Wrong:
     """An operation that is answered with an empty result where it should be refused."""
 
     def changed(heard: Heard, reply: Reply) -> Reply:
-        if operation_of(heard) != operation or reply.status not in (200, 400, 404):
+        if operation_of(heard) != operation or not when(heard) or reply.status == 401:
             return reply
         if heard.path == "/rpc":
             return Reply(content={"jsonrpc": "2.0", "id": json.loads(heard.body).get("id"), "result": {}})
@@ -169,6 +182,9 @@ def operation_of(heard: Heard) -> str:
     if not heard.path.startswith("/rest/"):
         return ""
     endings = {"/message:send": "SendMessage", "/message:stream": "SendStreamingMessage", "/tasks": "ListTasks"}
+    if "/pushNotificationConfigs" in heard.path:
+        verb = {"POST": "Create", "DELETE": "Delete"}.get(heard.method, "Get")
+        return f"{verb}TaskPushNotificationConfig"
     endings |= {":cancel": "CancelTask", ":subscribe": "SubscribeToTask", "/extendedAgentCard": "GetExtendedAgentCard"}
     return next((name for ending, name in endings.items() if heard.path.endswith(ending)), "GetTask")
 
@@ -224,10 +240,14 @@ def in_status(change: Callable[[Json], Json]) -> Wrong:
     return said(lambda _, value: {**value, "status": change(value["status"])} if "status" in value else value)
 
 
-def opened(credential: str) -> Wrong:
-    """A server that lets people in with such a credential."""
+def opened(credential: str, operation: str = "") -> Wrong:
+    """A server that lets people in with such a credential, to everything or to one operation."""
     let_in = without_header("authorization", "Bearer let-me-in")
-    return asked(lambda heard: let_in(heard) if heard.headers.get("authorization", "") == credential else heard)
+
+    def is_let_in(heard: Heard) -> bool:
+        return heard.headers.get("authorization", "") == credential and operation in ("", operation_of(heard))
+
+    return asked(lambda heard: let_in(heard) if is_let_in(heard) else heard)
 
 
 def no_data(heard: Heard, reply: Reply) -> Reply:
@@ -237,8 +257,17 @@ def no_data(heard: Heard, reply: Reply) -> Reply:
     return reply
 
 
-def coded(wanted: int, other: int) -> Wrong:
-    return refused(lambda error: {**error, "code": other if error["code"] == wanted else error["code"]}, over="/rpc")
+def coded(wanted: int, other: int, operation: str = "") -> Wrong:
+    """Another code for an error, of all operations or of one."""
+
+    def changed(heard: Heard, reply: Reply) -> Reply:
+        error = reply.content.get("error") if is_json(reply.content) else None
+        if heard.path != "/rpc" or not is_json(error) or operation not in ("", operation_of(heard)):
+            return reply
+        code = other if error["code"] == wanted else error["code"]
+        return replace(reply, content={**reply.content, "error": {**error, "code": code}})
+
+    return Wrong(Mutation(reply=changed))
 
 
 def another(wanted: int, other: int) -> Wrong:
@@ -246,7 +275,10 @@ def another(wanted: int, other: int) -> Wrong:
 
 
 def not_found_as_500(heard: Heard, reply: Reply) -> Reply:
-    return replace(reply, status=500) if reply.status == 404 else reply
+    if reply.status != 404:
+        return reply
+    error = {**reply.content["error"], "code": 500, "status": "INTERNAL"}
+    return replace(reply, status=500, content={"error": error})
 
 
 REQUIRED = [{"uri": EXTENSION, "required": True}]
@@ -271,7 +303,7 @@ MISTAKES: Mapping[str, Wrong] = {
         lambda _, reply: replace(reply, status=200, content=reply.content or {"name": "Small"})
     ),
     "a2a.signature.format": signature(lambda one: {**one, "signature": f"{one['signature']}=="}),
-    "a2a.signature.header": signature(lambda one: {**one, "protected": encoded({"alg": "ES256"})}),
+    "a2a.signature.header": signature(lambda one: {**one, "protected": encoded({"alg": "ES256", "typ": "JOSE"})}),
     "a2a.signature.typ": header(typ="JWT"),
     "a2a.signature.key-published": header(kid="another"),
     "a2a.signature.key-public": served(
@@ -299,14 +331,18 @@ MISTAKES: Mapping[str, Wrong] = {
     "a2a.message.wrong-type": in_message(
         lambda message: {**message, "parts": [{"text": "a"}]} if isinstance(message["parts"], str) else message
     ),
-    "a2a.message.unknown-task": in_message(lambda message: without(message, "taskId")),
+    "a2a.message.unknown-task": in_message(
+        lambda message: without(message, "taskId") if "examiner-" in message.get("taskId", "") else message
+    ),
     "a2a.message.media-type": in_message(
         lambda message: {**message, "parts": [{"text": "a"}]} if "raw" in str(message["parts"]) else message
     ),
-    "a2a.task.members": in_status(lambda status: {**status, "state": "completed"}),
+    "a2a.task.members": in_status(
+        lambda status: {**status, "state": status["state"].replace("TASK_STATE_WORKING", "working")}
+    ),
     "a2a.task.artifacts": of_tasks(lambda task: {**task, "artifacts": [{"parts": [{"text": "a"}]}]}),
     "a2a.task.settled": of_tasks(lambda task: {**task, "status": {**task["status"], "state": "TASK_STATE_WORKING"}}),
-    "a2a.task.new-id": of_tasks(lambda task: {**task, "id": "the-one"}),
+    "a2a.task.new-id": said(lambda name, value: {**value, "id" if name == "task" else "taskId": "the-one"}),
     "a2a.task.timestamps": in_status(lambda status: {**status, "timestamp": "2026-11-22T10:00:00+00:00"}),
     "a2a.task.history-length": asked(
         lambda heard: (
@@ -316,40 +352,52 @@ MISTAKES: Mapping[str, Wrong] = {
         )
     ),
     "a2a.task.kept": answered("GetTask", lambda task: {**task, "status": {"state": "TASK_STATE_WORKING"}}),
-    "a2a.task.ended-takes-no-message": in_message(lambda message: without(message, "taskId")),
-    "a2a.task.ended-not-cancelable": served_instead("CancelTask"),
-    "a2a.task.ended-not-subscribable": served_instead("SubscribeToTask"),
+    "a2a.task.ended-takes-no-message": in_message(
+        lambda message: (
+            message
+            if "contextId" in message or "examiner-" in message.get("taskId", "")
+            else without(message, "taskId")
+        )
+    ),
+    "a2a.task.ended-not-cancelable": served_instead("CancelTask", not_made_up),
+    "a2a.task.ended-not-subscribable": served_instead("SubscribeToTask", not_made_up),
     "a2a.task.context-mismatch": in_message(
         lambda message: without(message, "taskId") if "contextId" in message else message
     ),
-    "a2a.task.get-unknown": served_instead("GetTask"),
-    "a2a.task.cancel-unknown": served_instead("CancelTask"),
-    "a2a.task.subscribe-unknown": served_instead("SubscribeToTask"),
+    "a2a.task.get-unknown": served_instead("GetTask", made_up),
+    "a2a.task.cancel-unknown": served_instead("CancelTask", made_up),
+    "a2a.task.subscribe-unknown": served_instead("SubscribeToTask", made_up),
     "a2a.list.members": answered("ListTasks", lambda page: without(page, "totalSize")),
-    "a2a.list.page-size": answered("ListTasks", lambda page: {**page, "tasks": [{"id": "a"}, {"id": "b"}]}),
-    "a2a.list.last-page": answered("ListTasks", lambda page: {**page, "tasks": [{"id": "a"}], "totalSize": 2}),
-    "a2a.list.order": answered(
-        "ListTasks",
-        lambda page: {
-            **page,
-            "tasks": [{"status": {"timestamp": f"2026-11-22T10:00:0{second}.5Z"}} for second in range(2)],
-        },
+    "a2a.list.page-size": asked(
+        lambda heard: (
+            replace(
+                with_params(heard, without(params_of(heard), "pageSize")), query=without(dict(heard.query), "pageSize")
+            )
+            if operation_of(heard) == "ListTasks"
+            else heard
+        )
     ),
-    "a2a.list.no-artifacts": answered("ListTasks", lambda page: {**page, "tasks": [{"id": "a", "artifacts": []}]}),
+    "a2a.list.last-page": answered("ListTasks", lambda page: {**page, "nextPageToken": ""}),
+    "a2a.list.order": answered("ListTasks", lambda page: {**page, "tasks": page["tasks"][::-1]}),
+    "a2a.list.no-artifacts": answered(
+        "ListTasks", lambda page: {**page, "tasks": [{**task, "artifacts": []} for task in page["tasks"]]}
+    ),
     "a2a.stream.event-stream": replied(
         lambda heard, reply: Reply(content=reply.content[0]) if reply.streams else reply
     ),
-    "a2a.stream.events": streamed(lambda events: [{**event, "message": {}} for event in events]),
+    "a2a.stream.events": streamed(lambda events: [*events[:-1], {}, events[-1]]),
     "a2a.stream.order": streamed(lambda events: [*events[1:], events[0]]),
     "a2a.stream.closes": streamed(lambda events: events[:-1]),
     "a2a.stream.same-task": of_updates(lambda update: {**update, "taskId": "another"}),
     "a2a.stream.updates": of_updates(lambda update: without(update, "artifact")),
     "a2a.stream.append": streamed(lambda events: [events[0], *events[3:]]),
     "a2a.stream.not-declared": served_instead("SubscribeToTask", streaming=False),
-    "a2a.push.not-declared": another(-32003, -32004),
+    "a2a.push.not-declared": served_instead("DeleteTaskPushNotificationConfig"),
     "a2a.extended-card.not-declared": served_instead("GetExtendedAgentCard"),
     "a2a.extended-card.served": answered("GetExtendedAgentCard", lambda _: {}, extendedAgentCard=True),
-    "a2a.extended-card.authenticated": replace(opened(""), declared={"extendedAgentCard": True}),
+    "a2a.extended-card.authenticated": replace(
+        opened("", "GetExtendedAgentCard"), declared={"extendedAgentCard": True}
+    ),
     "a2a.extension.required": asked(without_header("a2a-extensions", EXTENSION), extensions=REQUIRED),
     "a2a.extension.unknown": asked(
         lambda heard: without_header("a2a-version")(heard) if "unheard-of" in str(heard.headers) else heard
@@ -359,7 +407,9 @@ MISTAKES: Mapping[str, Wrong] = {
         lambda _, reply: replace(reply, content={**reply.content, "id": 1}) if is_json(reply.content) else reply,
         over="/rpc",
     ),
-    "a2a.jsonrpc.content-type": replied(lambda _, reply: replace(reply, content_type="text/plain"), over="/rpc"),
+    "a2a.jsonrpc.content-type": replied(
+        lambda _, reply: reply if reply.streams else replace(reply, content_type="text/plain"), over="/rpc"
+    ),
     "a2a.jsonrpc.stream-envelope": replied(
         lambda _, reply: (
             replace(reply, content=[without(event, "id") for event in reply.content]) if reply.streams else reply
@@ -369,25 +419,32 @@ MISTAKES: Mapping[str, Wrong] = {
     "a2a.jsonrpc.parse-error": coded(-32700, -32600),
     "a2a.jsonrpc.invalid-request": coded(-32600, -32700),
     "a2a.jsonrpc.method-not-found": coded(-32601, -32600),
-    "a2a.jsonrpc.invalid-params": coded(-32602, -32600),
+    "a2a.jsonrpc.invalid-params": coded(-32602, -32600, "GetTask"),
     "a2a.jsonrpc.error-code": coded(-32001, -32603),
     "a2a.jsonrpc.error-members": refused(lambda error: {**error, "message": ""}, over="/rpc"),
     "a2a.jsonrpc.error-data": replied(no_data, over="/rpc"),
     "a2a.jsonrpc.error-info": refused(lambda error: without(error, "data"), over="/rpc"),
-    "a2a.rest.content-type": replied(lambda _, reply: replace(reply, content_type="application/json"), over="/rest"),
+    "a2a.rest.content-type": replied(
+        lambda _, reply: reply if reply.streams else replace(reply, content_type="application/json"), over="/rest"
+    ),
     "a2a.rest.bad-json": replied(
         lambda heard, reply: replace(reply, status=422) if heard.body == b'{"message": ' else reply, over="/rest"
     ),
     "a2a.rest.error-status": replied(not_found_as_500, over="/rest"),
     "a2a.rest.error-body": refused(lambda error: {**error, "status": "WRONG"}, over="/rest"),
-    "a2a.rest.error-details": refused(lambda error: {**error, "details": {"reason": "a"}}, over="/rest"),
+    "a2a.rest.error-details": refused(
+        lambda error: {**error, "details": [*error["details"], {"reason": "a"}]}, over="/rest"
+    ),
     "a2a.rest.error-info": refused(
         lambda error: {**error, "details": [{**error["details"][0], "domain": "examples.test"}]}, over="/rest"
     ),
     "a2a.bindings.same-result": replied(
         lambda heard, reply: (
-            replace(reply, content={"message": {"parts": [{"text": "a"}]}}) if heard.path.endswith(":send") else reply
+            replace(reply, content={"task": {**reply.content["task"], "artifacts": []}})
+            if heard.path.endswith(":send") and "task" in reply.content
+            else reply
         ),
+        over="/rest",
     ),
     "a2a.bindings.same-errors": another(-32003, -32004),
     "a2a.auth.required": opened(""),

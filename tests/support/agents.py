@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, 
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -289,11 +290,11 @@ def operators_desk(served: Served) -> Generator[Callable[[str, Any], Any]]:
 
 
 class Audit:
-    """What a gateway puts on record from now on."""
+    """What a gateway puts on record of what happens from now on; it writes a little later."""
 
     def __init__(self, state: Path) -> None:
         self._folder = state / "audit"
-        self._before = {entry["seq"] for entry in self._all()}
+        self._since = datetime.now(UTC)
 
     def decisions(self, *, until: int, **fields: Any) -> list[dict[str, Any]]:
         """The decisions with these fields, once there are so many."""
@@ -314,11 +315,12 @@ class Audit:
         return found()[0]
 
     def _new(self, kind: str) -> list[dict[str, Any]]:
-        return [entry for entry in self._all() if entry["kind"] == kind and entry["seq"] not in self._before]
-
-    def _all(self) -> list[dict[str, Any]]:
         lines = [line for file in sorted(self._folder.glob("*.jsonl")) for line in file.read_text().splitlines(True)]
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+        entries = [json.loads(line) for line in lines if line.endswith("\n")]
+        return [entry for entry in entries if entry["kind"] == kind and self._is_new(entry["time"])]
+
+    def _is_new(self, time: str) -> bool:
+        return datetime.fromisoformat(time) >= self._since
 
 
 def chain_of(entry: Mapping[str, Any]) -> list[str]:

@@ -96,13 +96,17 @@ def served_gateway(
     policies: str = POLICIES,
     settings: str = "",
     environment: Mapping[str, str] = {},
+    program: str = "gateway.cli",
 ) -> Generator[Served]:
-    """Start a gateway on free ports; on leaving, stop it by SIGTERM and check that it ends in time."""
+    """Start a gateway on free ports; on leaving, stop it by SIGTERM and check that it ends in time.
+
+    `program` is the module to run; another one may be the gateway with a fault.
+    """
     (folder / "policies").mkdir(parents=True, exist_ok=True)
     (folder / "policies" / "tests.cedar").write_text(policies)
     (folder / "directory.toml").write_text(people)
     (folder / "interchange.toml").write_text(f'directory = "directory.toml"\npolicies = "policies"\n{settings}')
-    command = [sys.executable, "-m", "gateway.cli", "serve", "--json", "--port", "0"]
+    command = [sys.executable, "-m", program, "serve", "--json", "--port", "0"]
     command += ["--config", str(folder / "interchange.toml"), "--state", str(folder / "state")]
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(

@@ -70,7 +70,7 @@ def _was_served(answer: Answer) -> bool:
     refusal = answer.refusal
     if refusal is None:
         return True
-    if refusal.http in (401, 403):
+    if answer.at_the_door:
         return False
     return refusal.code == INVALID_PARAMS or any(refusal.is_error(name) for name in ERRORS)
 

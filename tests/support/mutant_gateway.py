@@ -1,0 +1,181 @@
+"""A gateway with one fault: `python -m tests.support.mutant_gateway serve …`.
+
+Which one is read from the file that MUTANT_FILE names, whenever it could show; so one process plays all of them, and an
+empty file makes it right again. Each fault replaces one function of ours by one that does a little less.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import mcp.types as t
+from mcp.shared.exceptions import MCPError
+from starlette.responses import Response
+
+from gateway import guard, metadata, principal
+from gateway.cli import main
+from gateway.mcp import express, face, tools
+
+FAULTS = {
+    "the challenge is left out": "mcp.auth.challenge",
+    "the challenge blames who sent no token": "mcp.auth.challenge-plain",
+    "tokens are taken from the query": "mcp.auth.query-token",
+    "the document names no issuer": "mcp.auth.metadata-servers",
+    "any origin is let in": "mcp.http.origin",
+    "an unknown tool is a result": "mcp.call.unknown-tool",
+    "invalid arguments are an error of the protocol": "mcp.call.invalid-arguments",
+    "structured content is left out": "mcp.call.structured",
+    "structured content is not repeated as text": "mcp.call.structured-text",
+    "any Mcp-Name will do": "mcp.headers.name-mismatch",
+    "an id comes back as a text": "mcp.message.result-id",
+    "results do not say whose they are": "mcp.message.server-info",
+    "an input schema is none": "mcp.tools.input-schema",
+    "a list is good for minus one millisecond": "mcp.cache.tools-ttl",
+    "a bad cursor begins the list": "mcp.pages.invalid-cursor",
+}
+"""What is wrong, and the requirement that breaks."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def now(fault: str) -> bool:
+    """Whether a fault is the present one."""
+    assert fault in FAULTS
+    return Path(os.environ["MUTANT_FILE"]).read_text() == fault
+
+
+def instead_of(owner: Any, name: str, change: Callable[[Any], Any]) -> None:
+    """Put what `change` makes of a function in its place."""
+    setattr(owner, name, change(getattr(owner, name)))
+
+
+def mutate() -> None:
+    """Put every fault in place."""
+    instead_of(principal.Challenge, "missing", _odd_challenge)
+    instead_of(principal, "read_bearer", _also_from_query)
+    instead_of(metadata, "_resource", _without_issuer)
+    instead_of(guard, "check_doors", _without_origin)
+    instead_of(face.McpFace, "_outcome", _odd_outcome)
+    instead_of(face, "read_express", _without_name)
+    instead_of(express.ExpressLane, "answer", _odd_answer)
+    instead_of(tools.ToolShelf, "tool", _odd_tool)
+    instead_of(face.McpFace, "_list_tools", _odd_list)
+    instead_of(face, "read_cursor", _any_cursor)
+
+
+def _odd_challenge(right: Callable[[Any], Response]) -> Callable[[Any], Response]:
+    def missing(self: principal.Challenge) -> Response:
+        answer = self.invalid("No token.") if now("the challenge blames who sent no token") else right(self)
+        if now("the challenge is left out"):
+            del answer.headers["www-authenticate"]
+        return answer
+
+    return missing
+
+
+def _also_from_query(right: Callable[[Any], str]) -> Callable[[Any], str]:
+    def read_bearer(scope: Any) -> str:
+        query: bytes = scope["query_string"]
+        if query.startswith(b"access_token=") and now("tokens are taken from the query"):
+            return query.removeprefix(b"access_token=").decode()
+        return right(scope)
+
+    return read_bearer
+
+
+def _without_issuer(right: Callable[..., Any]) -> Callable[..., Any]:
+    def resource(url: str, issuers: Sequence[str], scopes: Sequence[str]) -> Any:
+        """A document is made once, when the gateway starts, so this one is a document that looks again."""
+        return _Document(right(url, issuers, scopes))
+
+    return resource
+
+
+class _Document(dict[str, Any]):
+    def items(self) -> Any:
+        bare = now("the document names no issuer")
+        return [(key, value) for key, value in super().items() if not bare or key != "authorization_servers"]
+
+
+def _without_origin(right: Callable[..., None]) -> Callable[..., None]:
+    def check_doors(once: Any, doors: Any) -> None:
+        if now("any origin is let in"):
+            once = {key: value for key, value in once.items() if key != b"origin"}
+        right(once, doors)
+
+    return check_doors
+
+
+def _odd_outcome(right: Callable[..., Any]) -> Callable[..., Any]:
+    async def outcome(self: face.McpFace, call: Any, emit: Any, **rest: Any) -> dict[str, Any]:
+        try:
+            result: dict[str, Any] = await right(self, call, emit, **rest)
+        except MCPError as error:
+            if now("an unknown tool is a result"):
+                return face.write_failure(error.error.message)
+            raise
+        if result.get("isError") and now("invalid arguments are an error of the protocol"):
+            raise MCPError(t.INVALID_PARAMS, "Invalid arguments.")
+        if now("structured content is left out"):
+            result.pop("structuredContent", None)
+        if now("structured content is not repeated as text"):
+            result["content"] = []
+        return result
+
+    return outcome
+
+
+def _without_name(right: Callable[..., Any]) -> Callable[..., Any]:
+    def read_express(scope: Any, body: Any) -> Any:
+        if body and body.get("method") == "tools/call" and now("any Mcp-Name will do"):
+            kept = [pair for pair in scope["headers"] if pair[0] != b"mcp-name" or pair[1].startswith(b"=?")]
+            name = cast("str", body["params"]["name"]).encode()
+            if len(kept) < len(scope["headers"]):
+                scope = {**scope, "headers": [*kept, (b"mcp-name", name)]}
+        return right(scope, body)
+
+    return read_express
+
+
+def _odd_answer(right: Callable[..., Any]) -> Callable[..., Any]:
+    async def answer(self: Any, asked: express.Express, *rest: Any) -> None:
+        stamp = self._stamp
+        if now("results do not say whose they are"):
+            self._stamp = {}
+        try:
+            await right(self, replace(asked, id=str(asked.id)) if now("an id comes back as a text") else asked, *rest)
+        finally:
+            self._stamp = stamp
+
+    return answer
+
+
+def _odd_tool(right: Callable[..., Any]) -> Callable[..., Any]:
+    def tool(self: Any, *rest: Any) -> Any:
+        made = right(self, *rest)
+        return {**made, "inputSchema": {"type": "object", "required": 1}} if now("an input schema is none") else made
+
+    return tool
+
+
+def _odd_list(right: Callable[..., Any]) -> Callable[..., Any]:
+    async def list_tools(self: Any, *rest: Any) -> dict[str, Any]:
+        answer = await right(self, *rest)
+        return {**answer, "ttlMs": -1} if now("a list is good for minus one millisecond") else answer
+
+    return list_tools
+
+
+def _any_cursor(right: Callable[[str], str]) -> Callable[[str], str]:
+    def read_cursor(cursor: str) -> str:
+        return "" if now("a bad cursor begins the list") else right(cursor)
+
+    return read_cursor
+
+
+if __name__ == "__main__":
+    mutate()
+    sys.exit(main())
