@@ -15,6 +15,7 @@ from typing import Any
 from gateway.cli.agent_credentials import add_credentials
 from gateway.cli.commands import Commands
 from gateway.logs import log_to_stderr
+from gateway.telemetry.agents import agent_telemetry
 from policies.identity.urls import is_loopback
 from registry.model import BadRequest, Refused
 
@@ -29,7 +30,8 @@ def add_commands(commands: Commands) -> None:
         description="Serve a compiled LangGraph graph whose state is messages: publish it at a gateway as an agent that"
         " converses, and answer its turns. It runs until Ctrl-C or SIGTERM.",
         epilog="The agent's credential comes from the environment: INTERCHANGE_CLIENT_ID and INTERCHANGE_CLIENT_SECRET."
-        " The gateway's directory says which agent that client is, and in which domain.",
+        " The gateway's directory says which agent that client is, and in which domain. Spans go to"
+        " OTEL_EXPORTER_OTLP_ENDPOINT, if that is set.",
     )
     parser.add_argument(
         "graph", metavar="MODULE:GRAPH", help="a compiled graph, such as app:graph or folder/app.py:graph"
@@ -70,7 +72,8 @@ def serve(options: argparse.Namespace) -> int:
     try:
         credentials = client.AgentCredentials.from_environment(_gateway_url(options.gateway))
         answer = loading.open_answer(loading.load_graph(options.graph))
-        asyncio.run(_serve(options, answer, credentials))
+        with agent_telemetry(options.agent):
+            asyncio.run(_serve(options, answer, credentials))
     except (loading.UnfitGraph, ValueError) as error:
         raise BadRequest(f"{error}") from error
     except errors.GatewayError as error:

@@ -8,16 +8,21 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import mcp.types as t
 from mcp.shared.exceptions import MCPError
-from starlette.responses import Response
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from gateway import guard, metadata, principal
 from gateway.cli import main
 from gateway.mcp import express, face, tools
+from gateway.mcp.translate import write_failure
+from registry.model import JsonObject
 
 FAULTS = {
     "the challenge is left out": "mcp.auth.challenge",
@@ -33,11 +38,13 @@ FAULTS = {
     "an id comes back as a text": "mcp.message.result-id",
     "results do not say whose they are": "mcp.message.server-info",
     "an input schema is none": "mcp.tools.input-schema",
-    "a list is good for minus one millisecond": "mcp.cache.tools-ttl",
+    "a list does not say for how long it is good": "mcp.cache.tools-ttl",
+    "every other list is in reverse": "mcp.tools.order",
     "a bad cursor begins the list": "mcp.pages.invalid-cursor",
 }
 """What is wrong, and the requirement that breaks."""
 
+_LISTS = count()
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -56,7 +63,7 @@ def mutate() -> None:
     """Put every fault in place."""
     instead_of(principal.Challenge, "missing", _odd_challenge)
     instead_of(principal, "read_bearer", _also_from_query)
-    instead_of(metadata, "_resource", _without_issuer)
+    instead_of(metadata, "open_document", _without_issuer)
     instead_of(guard, "check_doors", _without_origin)
     instead_of(face.McpFace, "_outcome", _odd_outcome)
     instead_of(face, "read_express", _without_name)
@@ -86,18 +93,15 @@ def _also_from_query(right: Callable[[Any], str]) -> Callable[[Any], str]:
     return read_bearer
 
 
-def _without_issuer(right: Callable[..., Any]) -> Callable[..., Any]:
-    def resource(url: str, issuers: Sequence[str], scopes: Sequence[str]) -> Any:
-        """A document is made once, when the gateway starts, so this one is a document that looks again."""
-        return _Document(right(url, issuers, scopes))
+def _without_issuer(right: Callable[[str, JsonObject], Route]) -> Callable[[str, JsonObject], Route]:
+    def open_document(url: str, document: JsonObject) -> Route:
+        async def endpoint(_: Request) -> Response:
+            kept = {key: document[key] for key in document if key != "authorization_servers"}
+            return JSONResponse(kept if now("the document names no issuer") else document)
 
-    return resource
+        return Route(right(url, document).path, endpoint)
 
-
-class _Document(dict[str, Any]):
-    def items(self) -> Any:
-        bare = now("the document names no issuer")
-        return [(key, value) for key, value in super().items() if not bare or key != "authorization_servers"]
+    return open_document
 
 
 def _without_origin(right: Callable[..., None]) -> Callable[..., None]:
@@ -115,13 +119,13 @@ def _odd_outcome(right: Callable[..., Any]) -> Callable[..., Any]:
             result: dict[str, Any] = await right(self, call, emit, **rest)
         except MCPError as error:
             if now("an unknown tool is a result"):
-                return face.write_failure(error.error.message)
+                return write_failure(error.error.message)
             raise
         if result.get("isError") and now("invalid arguments are an error of the protocol"):
             raise MCPError(t.INVALID_PARAMS, "Invalid arguments.")
         if now("structured content is left out"):
             result.pop("structuredContent", None)
-        if now("structured content is not repeated as text"):
+        if not result.get("isError") and now("structured content is not repeated as text"):
             result["content"] = []
         return result
 
@@ -164,7 +168,11 @@ def _odd_tool(right: Callable[..., Any]) -> Callable[..., Any]:
 def _odd_list(right: Callable[..., Any]) -> Callable[..., Any]:
     async def list_tools(self: Any, *rest: Any) -> dict[str, Any]:
         answer = await right(self, *rest)
-        return {**answer, "ttlMs": -1} if now("a list is good for minus one millisecond") else answer
+        if now("a list does not say for how long it is good"):
+            del answer["ttlMs"]
+        if now("every other list is in reverse") and next(_LISTS) % 2:
+            answer["tools"].reverse()
+        return answer
 
     return list_tools
 

@@ -101,7 +101,9 @@ def test_with_a_key_and_without_the_package_it_says_what_to_install(
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "a-key")
     chat_model: Any = load_graph(f"{HIRING / 'assistant.py'}:chat_model")
-    installed: Any = lambda _: None  # noqa: E731
-    monkeypatch.setattr("importlib.util.find_spec", installed)
+
+    def find_nothing(_: str) -> None: ...
+
+    monkeypatch.setattr("importlib.util.find_spec", find_nothing)
     assert chat_model().model_dump()["name_of_model"] == "scripted-1"
     assert "`pip install langchain langchain-openai`. A script answers." in capsys.readouterr().err
