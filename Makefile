@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup demo test check fix protos conform bench clean
+.PHONY: setup demo test check fix protos conform clients bench clean
 
 setup: .venv/runtime
 
@@ -28,6 +28,9 @@ protos: .venv/dev
 
 conform: .venv/dev
 	$(BIN)/python examples/conformance/run.py
+
+clients: .venv/dev
+	$(BIN)/python -m tests.clients.run $(ARGS)
 
 bench: .venv/dev
 	$(BIN)/python -m bench

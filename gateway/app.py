@@ -16,6 +16,7 @@ from adapters.grpc.adapter import GrpcAdapter
 from adapters.grpc.channels import Channels
 from adapters.grpc.converse import GrpcConverser
 from adapters.grpc.limits import Limits as GrpcLimits
+from adapters.langgraph.host import House, hosting
 from gateway.a2a.card_desk import CardDesk
 from gateway.a2a.card_security import TokenIssuer, provider_at, read_issuer
 from gateway.a2a.cards import Offer
@@ -48,7 +49,7 @@ from policies.identity.turn_tokens import TurnTokens
 from policies.identity.urls import is_loopback, origin
 from policies.load import load_policies
 from policies.remarks import known_to
-from registry.model import BadRequest, BindingKind, TargetKind
+from registry.model import AgentName, BadRequest, BindingKind, Domain, Principal, PrincipalKind, TargetKind, nowhere
 from registry.operations import Registrar
 from registry.store import Store
 
@@ -103,6 +104,14 @@ async def open_gateway(config: Config) -> AsyncGenerator[Gateway]:
         opened.push_async_callback(channels.close)
         grpc = GrpcAdapter(channels, internal.token_for)
         conversing = GrpcConverser(channels, internal.token_for)
+        house = House(
+            deliver=lambda call: corridor.handle(call, nowhere),
+            catalog=lambda: live.current().catalog,
+            principal=lambda name: _hosted(name, config, directory),
+        )
+        graphs = await opened.enter_async_context(
+            hosting({name: graph.graph for name, graph in config.graphs.items()}, house)
+        )
 
         async def keep_channels() -> None:
             entries = live.current().catalog.agents.values()
@@ -121,7 +130,9 @@ async def open_gateway(config: Config) -> AsyncGenerator[Gateway]:
             limits=limits,
             far_sides={
                 TargetKind.SKILL: Skills(dict.fromkeys((BindingKind.GRPC, BindingKind.FOREIGN), grpc)).answer,
-                TargetKind.AGENT: Agents({BindingKind.GRPC: conversing, BindingKind.FOREIGN: conversing}, turns).answer,
+                TargetKind.AGENT: Agents(
+                    {BindingKind.GRPC: conversing, BindingKind.FOREIGN: conversing, BindingKind.PROCESS: graphs}, turns
+                ).answer,
                 TargetKind.CATALOG: CatalogDesk(live=live, publishing=publishing).answer,
             },
         )
@@ -176,6 +187,13 @@ async def open_gateway(config: Config) -> AsyncGenerator[Gateway]:
             drain=drain,
             reload_policies=reload_policies,
         )
+
+
+def _hosted(name: AgentName, config: Config, directory: Directory) -> Principal:
+    """Who a hosted graph is to policies: the agent of its name, as the directory has it, or else its table."""
+    listed = directory.agents.get(name)
+    domain = listed.domain if listed is not None else Domain(config.graphs[name].domain)
+    return Principal(kind=PrincipalKind.AGENT, issuer=config.public_url, subject=name, name=name, domain=domain)
 
 
 def _token_issuer(dev_issuer: DevIssuer | None, inbound: InboundIssuer) -> TokenIssuer:

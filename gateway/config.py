@@ -75,10 +75,11 @@ class A2aRules:
 class Graph:
     """A LangGraph graph that is hosted inside the gateway as the agent its table is named for.
 
-    `graph` is `module:attribute` or `file.py:attribute`. What the graph may do is what the policies let the agent do.
+    `graph` is `module:attribute` or `file.py:attribute`, a file beside this one. What the graph may do is what the
+    policies let the agent do.
     """
 
-    graph: str
+    graph: str = field(metadata={"beside": True})
     domain: str
     title: str = ""
     description: str = ""
@@ -181,9 +182,17 @@ def _load(kind: type[T], table: object, *, where: str, folder: Path) -> T:
         if needed.name not in rows and needed.default is needed.default_factory is dataclasses.MISSING:
             raise BadRequest(f"{where}: the key {needed.name!r} is missing")
     values = {key: _value(hints[key], value, where=f"{where}: {key}", folder=folder) for key, value in rows.items()}
-    for bounded in dataclasses.fields(cast("Any", kind)):
-        _check_bounds(bounded.metadata, values.get(bounded.name), where=f"{where}: {bounded.name}")
+    for known in dataclasses.fields(cast("Any", kind)):
+        if "beside" in known.metadata:
+            values[known.name] = _beside(folder, str(values[known.name]))
+        elif known.metadata:
+            _check_bounds(known.metadata, values.get(known.name), where=f"{where}: {known.name}")
     return kind(**values)
+
+
+def _beside(folder: Path, reference: str) -> str:
+    """A reference to what is in a module or, relative to the configuration's folder, in a file."""
+    return str(folder.resolve() / reference) if ".py:" in reference else reference
 
 
 def _check_bounds(bounds: Mapping[str, float], value: object, *, where: str) -> None:

@@ -83,8 +83,8 @@ def open_offline(state: Path) -> OfflineOperations:
     where = read_whereabouts(state)
     path = Path(where.config) if where and where.config else None
     default = Path("interchange.toml")
-    # An operation that is over at once leaves no traces worth a collector's attention.
-    config = replace(load_config(path or (default if default.exists() else None)), telemetry=Telemetry())
+    # An operation that is over at once leaves no traces worth a collector's attention, and has no graph answer.
+    config = replace(load_config(path or (default if default.exists() else None)), telemetry=Telemetry(), graphs={})
     return OfflineOperations(
         replace(config, state=state, public_url=where.public_url if where else config.public_url or "http://127.0.0.1")
     )

@@ -23,6 +23,7 @@ import uvloop
 from gateway.app import Gateway, open_gateway
 from gateway.config import Config
 from gateway.connections import http_protocol
+from gateway.graphs import publish_graphs
 from gateway.logs import log_to_stderr
 from gateway.platform.server import serve_platform
 from gateway.state import Whereabouts, hold, write_whereabouts
@@ -101,6 +102,7 @@ def run_until_stopped(serving: Coroutine[None, None, None]) -> None:
 async def _open(config: Config, config_path: Path | None) -> AsyncGenerator[Serving]:
     """Open the gateway and its gRPC door, and say where they are."""
     async with open_gateway(config) as gateway:
+        await publish_graphs(gateway.corridor, config.graphs)
         platform, port = await serve_platform(config.listen.grpc, handle=gateway.corridor.handle, verify=gateway.verify)
         host = config.listen.grpc.rpartition(":")[0]
         whereabouts = Whereabouts(

@@ -108,6 +108,7 @@ class Classes(Generic[Name, Entry]):
                 tuple([feature.values[column] for column in columns]),
                 feature.ancestors if ancestry else None,
                 feature if apart else None,
+                owned,
             )
             number = numbers.setdefault(key, len(numbers))
             if number == len(self.speakers):

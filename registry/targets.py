@@ -30,8 +30,12 @@ def check_binding(binding: Binding, allowed: Sequence[str]) -> None:
     Raises:
         BadRequest, Refused: the sentence names the target.
     """
-    if binding.kind not in {BindingKind.GRPC, BindingKind.FOREIGN}:
-        raise BadRequest(f"A binding of kind {binding.kind} is not offered yet; use grpc or foreign.")
+    if binding.kind is BindingKind.MAILBOX:
+        raise BadRequest("A binding of kind mailbox is not offered yet; use grpc, foreign or process.")
+    if binding.kind is BindingKind.PROCESS:
+        if binding.targets or binding.tls is not None:
+            raise BadRequest("A binding of kind process is to the gateway itself: it has neither targets nor TLS.")
+        return
     if not 1 <= len(binding.targets) <= TARGETS:
         raise BadRequest(
             f"A binding names 1 to {TARGETS} targets, each host:port; this one names {len(binding.targets)}."

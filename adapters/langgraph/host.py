@@ -2,7 +2,8 @@
 
 Each graph has a room of its own (`room`) and is run by the runner that agents' processes use, so what works here works
 there, and the other way round. A turn ends when its answer is there, when it is cancelled or when its time is up,
-whatever the graph does meanwhile: one that blocks its room is left there, and turns that come later get a new one.
+whatever the graph does meanwhile. One that blocks its room is left there, with the turns that it has in hand; those
+that come later get a new room. Neither the gateway nor any other graph waits for it.
 """
 
 import asyncio
@@ -96,7 +97,8 @@ class GraphHost:
                 await hosted.answer()
             except UnfitGraph as error:
                 raise BadRequest(f"[graphs.{name}] {error}") from error
-        record_spans()
+        if self._graphs:
+            record_spans()
 
     async def close(self) -> None:
         """Close the rooms, those that are stuck excepted."""
@@ -231,5 +233,5 @@ async def _open(reference: str) -> AsyncGenerator[Answer]:
             yield answer
     except UnfitGraph:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UnfitGraph(f"{reference} cannot be opened: {type(error).__name__}: {error}") from error

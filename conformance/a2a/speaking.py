@@ -105,10 +105,10 @@ class Speaker:
         return answer
 
     def _why_outside(self, answer: Answer) -> str:
-        token = "" if self.wire.has_token else " The examiner was given no token."
+        why = "" if self.wire.has_token else " The examiner was given no token."
         if self.wire.has_token and not self.trusted:
-            token = " It is not where its card came from, so it was not shown the token."
-        return f"{self.interface.url} did not let the examiner in: {answer.told}.{token}"
+            why = " It is not where its card came from, so it was not shown the token."
+        return f"{self.interface.url} did not let the examiner in: {answer.told}.{why}"
 
     async def _send(self, request: _Request) -> Exchange:
         return await self.wire.send(

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from conformance.a2a.protocol import ENDED, INTERRUPTED
-from conformance.a2a.shapes import STREAMED, Object, is_object, member, objects, one_of
+from conformance.a2a.shapes import NOTHING, STREAMED, Object, is_object, member, objects, one_of
 
 UPDATES = STREAMED[2:]
 
@@ -91,7 +91,7 @@ def ending_faults(events: Sequence[Any]) -> Iterator[str]:
 
 
 def _first_task(events: Sequence[Any]) -> Object:
-    return next((member(event, "task") for event in events if member(event, "task")), {})
+    return next((member(event, "task") for event in events if member(event, "task")), NOTHING)
 
 
 def _ids(events: Sequence[Any]) -> Mapping[str, Any]:

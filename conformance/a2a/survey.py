@@ -135,7 +135,7 @@ def speaker_of(interface: Interface, subject: A2aSubject) -> Speaker:
 async def answers(speaker: Speaker) -> Answer | None:
     """What an interface says to a regular question, if it speaks its binding at all; None if it does not."""
     try:
-        answer = await speaker.knock("GetTask", {"id": "examiner-asks-for-no-task"})
+        answer = await speaker.knock("GetTask", {"id": "no-task-of-the-examiner"})
     except (httpx.RequestError, httpx.InvalidURL, ValueError):
         return None
     return answer if speaks(answer) else None
@@ -148,7 +148,7 @@ def speaks(answer: Answer) -> bool:
     body = answer.exchange.json()
     if answer.binding is Binding.JSONRPC:
         return is_object(body) and ("result" in body or "error" in body)
-    return is_object(body) and (is_object(body.get("error")) or answer.exchange.status == 200)
+    return is_object(body) and (is_object(body.get("error")) or is_filled(body.get("id")))
 
 
 def said_parts(told: Told, card: Object) -> list[Mapping[str, Any]]:

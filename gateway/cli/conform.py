@@ -28,8 +28,8 @@ def add_commands(commands: Commands) -> None:
     parser = commands.add_parser(
         "conform",
         help="examine a server's MCP and A2A from outside",
-        description="Examine a server from outside: each requirement of MCP and A2A is held, broken or not offered. For"
-        " what is broken, the report shows what was sent, came and was expected. The server need not be an Interchange.",
+        description="Examine a server from outside: each requirement of MCP and A2A is held, broken or not offered. Of"
+        " what is broken, the report shows what was sent, came and was expected. Any server will do.",
         epilog="The token may also be in INTERCHANGE_TOKEN; no report shows it. Exit code: 0 only if no MUST is broken"
         " or could not be examined.",
     )
@@ -42,6 +42,9 @@ def add_commands(commands: Commands) -> None:
     parser.add_argument(
         "--agent", action="append", default=[], metavar="URL", help="an A2A agent, or its card; may be repeated"
     )
+    said = parser.add_mutually_exclusive_group()
+    said.add_argument("--message", metavar="TEXT", help="what to say to agents (default: hello, where they take text)")
+    said.add_argument("--data", metavar="JSON", help="a JSON object to send to agents instead of a text")
     parser.add_argument("--only", nargs="+", default=[], metavar="ID", help="examine only these requirements")
     parser.add_argument("--strict", action="store_true", help="fail for a broken SHOULD too")
     parser.add_argument("--seconds", type=float, default=SECONDS, help=f"deadline of each check (default: {SECONDS:g})")
@@ -72,7 +75,8 @@ def _told(options: argparse.Namespace) -> Told:
     if options.arguments is not None and options.tool is None:
         raise BadRequest("--arguments are those of a tool: name it by --tool.")
     tool = None if options.tool is None else ToolCall(name=options.tool, arguments=_arguments(options.arguments))
-    return Told(url=options.target, tool=tool, agents=tuple(options.agent))
+    data = None if options.data is None else _data(options.data)
+    return Told(url=options.target, tool=tool, agents=tuple(options.agent), message=options.message, data=data)
 
 
 def _urls(options: argparse.Namespace) -> list[str]:
@@ -92,6 +96,13 @@ def _arguments(text: str | None) -> dict[str, object]:
         return dict(read_strict((text or "{}").encode()).content)
     except StrictJsonError as error:
         raise BadRequest(f"--arguments takes a JSON object: {error.message}") from None
+
+
+def _data(text: str) -> object:
+    try:
+        return read_strict(text.encode()).content
+    except StrictJsonError as error:
+        raise BadRequest(f"--data takes a JSON object: {error.message}") from None
 
 
 def _token(options: argparse.Namespace) -> str | None:

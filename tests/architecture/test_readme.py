@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 REGISTRY = ("publish", "discover", "import", "list", "diff", "approve", "retire", "bind")
-OPTIONED = ("serve", "demo", "login", "token", "call", "protos", *(f"registry {verb}" for verb in REGISTRY))
+OPTIONED = ("serve", "demo", "login", "token", "call", "conform", "protos", *(f"registry {verb}" for verb in REGISTRY))
 STRANGERS = {"--descriptor_set_in", "--interchange_out", "--python_out", "--grpc_python_out"}
 
 

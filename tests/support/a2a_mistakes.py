@@ -257,6 +257,10 @@ def no_data(heard: Heard, reply: Reply) -> Reply:
     return reply
 
 
+def with_artifacts(page: Json) -> Json:
+    return {**page, "tasks": [{**task, "artifacts": [{"artifactId": "a"}]} for task in page["tasks"]]}
+
+
 def coded(wanted: int, other: int, operation: str = "") -> Wrong:
     """Another code for an error, of all operations or of one."""
 
@@ -379,9 +383,7 @@ MISTAKES: Mapping[str, Wrong] = {
     ),
     "a2a.list.last-page": answered("ListTasks", lambda page: {**page, "nextPageToken": ""}),
     "a2a.list.order": answered("ListTasks", lambda page: {**page, "tasks": page["tasks"][::-1]}),
-    "a2a.list.no-artifacts": answered(
-        "ListTasks", lambda page: {**page, "tasks": [{**task, "artifacts": []} for task in page["tasks"]]}
-    ),
+    "a2a.list.no-artifacts": answered("ListTasks", with_artifacts),
     "a2a.stream.event-stream": replied(
         lambda heard, reply: Reply(content=reply.content[0]) if reply.streams else reply
     ),

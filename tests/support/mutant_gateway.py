@@ -5,8 +5,9 @@ empty file makes it right again. Each fault replaces one function of ours by one
 """
 
 import os
+import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -17,6 +18,7 @@ from mcp.shared.exceptions import MCPError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
 
 from gateway import guard, metadata, principal
 from gateway.cli import main
@@ -63,8 +65,10 @@ def mutate() -> None:
     """Put every fault in place."""
     instead_of(principal.Challenge, "missing", _odd_challenge)
     instead_of(principal, "read_bearer", _also_from_query)
+    instead_of(guard, "check_line", _with_any_query)  # the guard refuses such a query before the door does
     instead_of(metadata, "open_document", _without_issuer)
     instead_of(guard, "check_doors", _without_origin)
+    instead_of(face.McpFace, "_serve", _odd_bodies)
     instead_of(face.McpFace, "_outcome", _odd_outcome)
     instead_of(face, "read_express", _without_name)
     instead_of(express.ExpressLane, "answer", _odd_answer)
@@ -93,6 +97,13 @@ def _also_from_query(right: Callable[[Any], str]) -> Callable[[Any], str]:
     return read_bearer
 
 
+def _with_any_query(right: Callable[..., None]) -> Callable[..., None]:
+    def check_line(path: str, raw: bytes, query: bytes, limits: Any) -> None:
+        right(path, raw, b"" if now("tokens are taken from the query") else query, limits)
+
+    return check_line
+
+
 def _without_issuer(right: Callable[[str, JsonObject], Route]) -> Callable[[str, JsonObject], Route]:
     def open_document(url: str, document: JsonObject) -> Route:
         async def endpoint(_: Request) -> Response:
@@ -111,6 +122,26 @@ def _without_origin(right: Callable[..., None]) -> Callable[..., None]:
         right(once, doors)
 
     return check_doors
+
+
+def _odd_bodies(right: Callable[..., Any]) -> Callable[..., Any]:
+    """What the SDK would not let out is taken away behind it."""
+
+    async def serve(self: Any, scope: Scope, receive: Receive, send: Send) -> None:
+        async def bare(message: Message) -> None:
+            if message["type"] == "http.response.body" and now("a list does not say for how long it is good"):
+                body: bytes = message.get("body", b"")
+                listed = re.sub(rb'"ttlMs":\d+,', _blank, body) if b'"tools":[' in body else body
+                message = {**message, "body": listed}
+            await send(message)
+
+        await right(self, scope, receive, bare)
+
+    return serve
+
+
+def _blank(found: re.Match[bytes]) -> bytes:
+    return b" " * len(found[0])
 
 
 def _odd_outcome(right: Callable[..., Any]) -> Callable[..., Any]:
@@ -168,8 +199,6 @@ def _odd_tool(right: Callable[..., Any]) -> Callable[..., Any]:
 def _odd_list(right: Callable[..., Any]) -> Callable[..., Any]:
     async def list_tools(self: Any, *rest: Any) -> dict[str, Any]:
         answer = await right(self, *rest)
-        if now("a list does not say for how long it is good"):
-            del answer["ttlMs"]
         if now("every other list is in reverse") and next(_LISTS) % 2:
             answer["tools"].reverse()
         return answer

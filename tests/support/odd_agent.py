@@ -37,6 +37,7 @@ class OddAgent:
     begun: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     cancelled: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     sent: int = 0
+    told: Callable[[wire.Turn], None] = lambda _: None
 
     def forget(self) -> None:
         """Start to count anew."""
@@ -50,8 +51,7 @@ class OddAgent:
         """One turn, in the way its message names; an echo where it names none."""
         self.turns.append(request)
         self.tokens.append(str(dict(context.invocation_metadata())["authorization"]).removeprefix("Bearer "))
-        sys.stdout.write(f"{request.turn_token}\n")
-        sys.stdout.flush()
+        self.told(request)
         gone = threading.Event()
         if not context.add_callback(gone.set):
             gone.set()
@@ -101,9 +101,11 @@ def _tick(asked: Asked) -> Iterator[bytes]:
 
 
 def _for_ever(asked: Asked) -> Iterator[bytes]:
-    while not asked.gone.wait(0.01):
-        yield piece("and ")
-    asked.agent.cancelled.release()
+    try:
+        while not asked.gone.wait(0.01):
+            yield piece("and ")
+    finally:
+        asked.agent.cancelled.release()
 
 
 def _flood(asked: Asked) -> Iterator[bytes]:
@@ -237,12 +239,11 @@ def odd_process() -> Generator[tuple["subprocess.Popen[str]", str]]:
 
 
 def main() -> None:
-    """Serve until killed."""
-    agent = OddAgent()
+    """Serve until killed. Each line says something: first where it listens, then the token of each turn."""
+    agent = OddAgent(told=lambda turn: print(turn.turn_token, flush=True))
     server = _server(agent)
     server.start()
-    sys.stdout.write(f"{agent.target}\n")
-    sys.stdout.flush()
+    print(agent.target, flush=True)
     server.wait_for_termination()
 
 

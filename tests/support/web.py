@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Literal
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -18,9 +19,9 @@ def bound() -> Generator[tuple[socket.socket, str]]:
 
 
 @contextmanager
-def serving(app: ASGIApp, door: socket.socket) -> Generator[None]:
+def serving(app: ASGIApp, door: socket.socket, *, lifespan: Literal["on", "off"] = "off") -> Generator[None]:
     """Serve an application until the context ends."""
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan=lifespan))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [door]}, daemon=True)
     thread.start()
     try:

@@ -82,7 +82,7 @@ def _import_module(name: str) -> ModuleType:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
             raise UnfitGraph(f"There is no module {name!r}, neither installed nor in {Path.cwd()}.") from None
         raise _broken(name, error) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _broken(name, error) from error
 
 
@@ -102,7 +102,7 @@ def _import_file(path: Path) -> ModuleType:
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise _broken(str(path), error) from error
     return module
@@ -114,7 +114,7 @@ def _look_in(folder: Path) -> None:
         sys.path.append(str(folder))
 
 
-def _broken(name: str, error: Exception) -> UnfitGraph:
+def _broken(name: str, error: BaseException) -> UnfitGraph:
     """What its author needs to know: which error, and where."""
     return UnfitGraph(f"{name} cannot be imported: {type(error).__name__}: {error}{_place(error.__traceback__)}")
 

@@ -32,6 +32,8 @@ permit(principal in Group::"testers", action == Action::"message", resource == A
 @id("the-greeter-echoes-for-somebody")
 permit(principal == Agent::"greeter", action == Action::"invoke", resource in Agent::"odd")
 when { context.depth > 1 };
+@id("the-loner-uses-everything")
+permit(principal == Agent::"loner", action in Action::"use", resource in Domain::"tests");
 @id("the-greeter-sees-what-there-is")
 permit(principal == Agent::"greeter", action == Action::"list", resource in Agent::"odd");
 """
@@ -107,6 +109,20 @@ async def test_an_agent_alone_sees_and_calls_what_it_may_alone(gateway: Served) 
     assert "odd.echo" in {skill.id for skill in skills}
     assert (refused.is_error, refused.code) == (True, "denied")
     assert raised.value.code == "bad_request"
+
+
+@pytest.mark.usefixtures("greeter")
+async def test_one_agent_asks_another(gateway: Served, odd: Odd) -> None:
+    async with HttpGateway(credentials(gateway, "loner-client")) as loner:
+        answer = await loner.ask("greeter", "hello")
+        again = await loner.ask("greeter", "hello again", conversation=answer.conversation)
+        with pytest.raises(GatewayError) as raised:
+            await loner.ask("nobody", "hello")
+
+    assert (answer.text, answer.state) == ("You said hello.", "completed")
+    assert again.conversation == answer.conversation != ""
+    assert read_claims(odd.tokens[-1])["act"] == {"sub": "agent:greeter"}
+    assert raised.value.code == "unknown"
 
 
 @pytest.mark.usefixtures("greeter")

@@ -96,7 +96,20 @@ async def test_a_token_is_kept_until_shortly_before_its_end(
 async def test_whoever_comes_while_one_is_fetched_waits_for_it(
     net: respx.MockRouter, credentials: AgentCredentials
 ) -> None:
-    assert set(await asyncio.gather(*(credentials.token() for _ in range(20)))) == {"token-1"}
+    asked, go, fetch = asyncio.Event(), asyncio.Event(), Tokens()
+
+    async def slowly(request: httpx.Request) -> httpx.Response:
+        asked.set()
+        await go.wait()
+        return fetch(request)
+
+    net["token"].mock(side_effect=slowly)
+    async with asyncio.TaskGroup() as tasks:
+        waiting = [tasks.create_task(credentials.token()) for _ in range(20)]
+        await asked.wait()
+        go.set()
+
+    assert {task.result() for task in waiting} == {"token-1"}
     assert net["token"].call_count == 1
 
 

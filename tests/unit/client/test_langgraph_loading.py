@@ -114,6 +114,7 @@ def test_what_is_not_there_is_named(app: str, reference: str, sentence: str) -> 
         ("import no_such_package_at_all", "ModuleNotFoundError: No module named 'no_such_package_at_all'"),
         ("\n\n1 / 0", "ZeroDivisionError: division by zero"),
         ("def", "SyntaxError: "),
+        ("raise SystemExit(3)", "SystemExit: 3"),
     ],
 )
 @pytest.mark.parametrize("where", ["broken_of_mine", "broken_of_mine.py"])

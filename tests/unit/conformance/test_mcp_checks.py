@@ -108,3 +108,20 @@ async def test_a_tool_that_was_named_is_called_with_its_arguments() -> None:
     finding = (await examined(ModelMcp(), told=told, only="mcp.call.structured"))["mcp.call.structured"]
     assert isinstance(finding.outcome, Held)
     assert b'"named"' in finding.exchanges[-1].sent
+
+
+async def test_the_token_goes_nowhere_but_to_the_server_that_was_named() -> None:
+    authorised: set[str] = set()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if "authorization" in request.headers:
+            authorised.add(request.url.host)
+        if request.url.path.startswith("/.well-known/"):
+            elsewhere = {"mcp": "http://elsewhere.test/mcp", "resource": "http://elsewhere.test/mcp"}
+            return httpx.Response(200, json=elsewhere | {"authorization_servers": ["http://elsewhere.test"]})
+        pointer = 'Bearer resource_metadata="http://elsewhere.test/.well-known/oauth-protected-resource"'
+        return httpx.Response(401, headers={"www-authenticate": pointer})
+
+    wires = Wires(token=TOKEN, seconds=5, transport=httpx.MockTransport(answer))
+    assert [one async for one in examine(PAPER, Told(url="http://model.test"), wires=wires, seconds=5)]
+    assert authorised == {"model.test"}

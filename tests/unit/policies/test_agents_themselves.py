@@ -88,6 +88,8 @@ def test_what_a_request_is_about_says_nothing_where_it_is_not_asked() -> None:
     """Facts that a face or a helper reuses for another action do not carry over."""
     text = 'permit (principal, action in [Action::"list", Action::"publish"], resource) when { context.depth == 1 };'
     plain = judge(text, KNOWN)
+    pinning = judge('permit (principal, action == Action::"pin", resource);', KNOWN)
+    assert decide(pinning, KNOWN, standing("ann"), Action.PIN, about=ITSELF).allowed
     target = Target(TargetKind.AGENT, "scout")
     assert decide(plain, KNOWN, SCOUT, Action.LIST, target, about=ITSELF).allowed
     assert decide(plain, KNOWN, SCOUT, Action.LIST, about=ITSELF).allowed

@@ -184,6 +184,16 @@ def test_an_agent_is_in_what_the_directory_says_when_it_lists_itself() -> None:
     assert rules.listed_agents([standing("scout")], known, frozenset()) == ("other", "scout"), "a person of that name"
 
 
+@pytest.mark.parametrize(
+    "condition", ["resource.domain == principal.domain", "resource.clearance > 1", 'resource.issuer != ""']
+)
+def test_an_agent_that_lists_itself_is_what_the_directory_says_and_speaks_for_no_other(condition: str) -> None:
+    known = catalog(agents=[agent(name, domain="elsewhere") for name in ("abel", "scout", "zora")])
+    text = f'permit (principal is Agent, action == Action::"list", resource is Agent) when {{ {condition} }};'
+    itself = standing("scout", kind=PrincipalKind.AGENT, domain="hiring")
+    assert judge(text, known).listed_agents([itself], known, frozenset()) == ("scout",)
+
+
 def test_an_agent_that_does_not_exist_is_not_seen() -> None:
     mine = judge('permit (principal, action in Action::"use", resource);', CROWD)
     assert mine.sees_agent([standing("ann")], "agent0", frozenset())

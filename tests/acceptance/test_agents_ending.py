@@ -1,0 +1,196 @@
+"""What ends an answer from outside: other policies, another catalog, the end of the gateway. Its caller is told."""
+
+import signal
+import threading
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from interchange.v1 import registry_pb2
+
+from tests.support.agents import (
+    Agents,
+    Audit,
+    Door,
+    end_of,
+    held,
+    operators_desk,
+    publish_as_operator,
+    result_of,
+    state_of,
+    text,
+    words_of,
+)
+from tests.support.odd_agent import OddAgent, eventually, odd_agent
+from tests.support.office import POLICIES, office
+from tests.support.served import Served
+
+FAILED, REJECTED = "TASK_STATE_FAILED", "TASK_STATE_REJECTED"
+NOT_USERS = '\n@id("nobody") forbid (principal == Person::"ada", action in Action::"use", resource);\n'
+NOT_CLERKS = '\n@id("no-clerks") forbid (principal == Agent::"clerk", action in Action::"use", resource);\n'
+
+
+@pytest.fixture(scope="module")
+def odd() -> Generator[OddAgent]:
+    with odd_agent() as agent:
+        yield agent
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("gateway")
+
+
+@pytest.fixture(scope="module")
+def gateway(odd: OddAgent, folder: Path) -> Generator[Served]:
+    with office(folder) as served:
+        publish_as_operator(served, {"name": "oddity", "domain": "office"}, odd.target)
+        yield served
+
+
+@pytest.fixture(autouse=True)
+def afresh(odd: OddAgent) -> None:
+    odd.forget()
+
+
+@pytest.fixture
+def policies(gateway: Served, folder: Path) -> Generator["Policies"]:
+    """The policies of the gateway; those of before come back after the test."""
+    changing = Policies(gateway, folder)
+    yield changing
+    changing.load(POLICIES)
+
+
+class Policies:
+    """The folder of policies of a running gateway."""
+
+    def __init__(self, served: Served, folder: Path) -> None:
+        self._served = served
+        self._folder = folder
+
+    def load(self, policies: str) -> None:
+        """Write them, send the signal and wait until they are in force."""
+        before = self._served.log().count("were reloaded")
+        (self._folder / "policies" / "tests.cedar").write_text(policies)
+        self._served.process.send_signal(signal.SIGHUP)
+        eventually(lambda: self._served.log().count("were reloaded") > before, "the policies were not reloaded")
+
+
+def door(gateway: Served, persona: str) -> Door:
+    return Door(gateway.url, gateway.token(persona))
+
+
+def test_a_stream_that_is_no_longer_allowed_ends_with_the_reason(
+    gateway: Served, odd: OddAgent, policies: Policies
+) -> None:
+    audit = Audit(gateway.state)
+    with (
+        door(gateway, "ada").streaming("oddity", text("tick")) as of_ada,
+        door(gateway, "bob").streaming("oddity", text("tick")) as of_bob,
+    ):
+        of_ada.first()
+        of_bob.first()
+        policies.load(POLICIES + NOT_USERS)
+        state, code, said = end_of(list(of_ada))
+        assert (state, code) == (REJECTED, "denied")
+        assert said.startswith("It was ended, because it is no longer allowed")
+        assert odd.cancelled.acquire(timeout=10)
+        assert not odd.cancelled.acquire(blocking=False), "the stream of somebody else was ended"
+        policies.load(POLICIES)
+    assert odd.cancelled.acquire(timeout=10)
+    calls = {entry["call"] for entry in audit.decisions(until=2, target="agent:oddity", verdict="allow")}
+    assert sorted(audit.outcome(call) for call in calls) == ["cancelled", "denied"]
+
+
+def test_a_message_that_is_no_longer_allowed_ends_with_the_reason(
+    gateway: Served, odd: OddAgent, policies: Policies
+) -> None:
+    answers: list[tuple[str, str, str]] = []
+    sender = door(gateway, "ada")
+    thread = threading.Thread(target=lambda: answers.append(state_of(result_of(sender.send("oddity", text("hang"))))))
+    thread.start()
+    assert odd.begun.acquire(timeout=10)
+    policies.load(POLICIES + NOT_USERS)
+    thread.join()
+    assert answers[0][:2] == (REJECTED, "denied")
+    assert odd.cancelled.acquire(timeout=10)
+
+
+def test_policies_that_allow_it_still_leave_a_stream_alone(gateway: Served, odd: OddAgent, policies: Policies) -> None:
+    with door(gateway, "ada").streaming("oddity", text("tick")) as events:
+        events.first()
+        policies.load(POLICIES + '\n@id("other") forbid (principal == Person::"eve", action, resource);\n')
+        policies.load(POLICIES)
+        assert not odd.cancelled.acquire(blocking=False)
+    assert odd.cancelled.acquire(timeout=10)
+
+
+def test_a_turn_ends_for_all_when_a_link_in_its_chain_may_no_longer(
+    gateway: Served, odd: OddAgent, policies: Policies
+) -> None:
+    """Ada asks the clerk, the clerk asks the agent; then the clerk may no longer."""
+    with Agents(gateway).alive() as agents:
+        agents.join("clerk")
+        with held(agents, "clerk", token=gateway.token("ada")) as turn:
+            asking = Door(gateway.url, agents.token("clerk"), {"ix-turn-token": turn.token})
+            with asking.streaming("oddity", text("tick")) as events:
+                events.first()
+                policies.load(POLICIES + NOT_CLERKS)
+                assert end_of(list(events))[:2] == (REJECTED, "denied")
+            assert odd.cancelled.acquire(timeout=10)
+            assert words_of(turn.let_go()) == "held"  # for Ada may still ask the clerk
+
+
+def test_an_agent_that_is_retired_in_the_middle_of_its_answer_is_cut_short(gateway: Served, odd: OddAgent) -> None:
+    publish_as_operator(gateway, {"name": "deputy", "domain": "office"}, odd.target)
+    with door(gateway, "ada").streaming("deputy", text("tick")) as events:
+        events.first()
+        with operators_desk(gateway) as ask:
+            ask("Retire", registry_pb2.RetireRequest(name="deputy"))
+        state, code, said = end_of(list(events))
+    assert (state, code) == (REJECTED, "denied")
+    assert said.startswith("It was ended, because it is no longer allowed")
+    assert odd.cancelled.acquire(timeout=10)
+    assert door(gateway, "ada").send("deputy", text("hello")).status_code == 404
+
+
+def test_an_agent_that_is_bound_elsewhere_finishes_what_it_has_begun(gateway: Served, odd: OddAgent) -> None:
+    publish_as_operator(gateway, {"name": "clerk", "domain": "office"}, odd.target)
+    with odd_agent() as other, door(gateway, "ada").streaming("clerk", text("tick")) as events:
+        events.first()
+        publish_as_operator(gateway, {"name": "clerk", "domain": "office"}, other.target)
+        assert words_of(door(gateway, "ada").send("clerk", text("hello"))) == "hello"
+        assert len(other.turns) == 1
+        assert not odd.cancelled.acquire(blocking=False)
+    assert odd.cancelled.acquire(timeout=10)
+
+
+def test_a_gateway_that_stops_ends_its_streams_and_messages(odd: OddAgent, tmp_path: Path) -> None:
+    with office(tmp_path) as served:
+        publish_as_operator(served, {"name": "oddity", "domain": "office"}, odd.target)
+        ada, answers = door(served, "ada"), list[tuple[str, str, str]]()
+        thread = threading.Thread(target=lambda: answers.append(state_of(result_of(ada.send("oddity", text("hang"))))))
+        with ada.streaming("oddity", text("tick")) as events:
+            events.first()
+            thread.start()
+            assert odd.begun.acquire(timeout=10)
+            assert odd.begun.acquire(timeout=10)
+            served.process.send_signal(signal.SIGTERM)
+            told = list(events)
+        thread.join()
+        for end in (end_of(told), answers[0]):
+            assert end[:2] == (FAILED, "unavailable")
+            assert end[2].startswith("The gateway is stopping")
+        assert odd.cancelled.acquire(timeout=10)
+        assert odd.cancelled.acquire(timeout=10)
+        assert served.process.wait(10) == 0
+        assert "Traceback" not in served.log()
+
+
+def test_what_ends_in_time_is_not_cut_short_by_the_end_of_the_gateway(tmp_path: Path) -> None:
+    with office(tmp_path) as served, Agents(served).alive() as agents:
+        agents.join("clerk")
+        with held(agents, "clerk", token=served.token("ada")) as turn:
+            served.process.send_signal(signal.SIGTERM)
+            assert words_of(turn.let_go()) == "held"
+        assert served.process.wait(10) == 0

@@ -1,0 +1,89 @@
+"""The examiner on our own A2A face: everything that is offered is held, and a fault is caught as what it is.
+
+The agent is one that answers with a task: it says something in pieces, and makes an artifact.
+"""
+
+from collections.abc import AsyncIterator, Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from interchange.v1 import agent_pb2
+from interchange_client.agent import TurnInHand
+
+from conformance.a2a.checks import PAPER
+from conformance.runner import examine
+from conformance.subject import Told
+from conformance.verdict import Broke, Held, Unexamined
+from conformance.wire import Wires
+from tests.support.agents import Agents
+from tests.support.mutant_a2a import FAULTS
+from tests.support.office import PEOPLE, POLICIES
+from tests.support.served import Served, served_gateway
+
+UNMENDED: set[str] = {
+    "a2a.message.media-type",
+    "a2a.list.page-size",
+    "a2a.jsonrpc.invalid-params",
+    "a2a.rest.content-type",
+}
+"""What the examiner found and nobody has mended yet. Whoever mends one strikes it out here."""
+LEAST_HELD = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """A gateway whose fault is what is written into a file."""
+
+    served: Served
+    fault: Path
+
+    async def examined(self) -> dict[type, set[str]]:
+        """The requirements by what the examiner finds of them."""
+        told = Told(url=f"{self.served.url}/agents/clerk", message="what there is")
+        wires = Wires(token=self.served.token("ada"), seconds=30)
+        found: dict[type, set[str]] = {Held: set(), Broke: set(), Unexamined: set()}
+        async for finding in examine(PAPER, told, wires=wires, seconds=30):
+            found.setdefault(type(finding.outcome), set()).add(finding.requirement.id)
+        return found
+
+
+async def answer(turn: TurnInHand) -> AsyncIterator[str | agent_pb2.TurnEvent]:
+    yield "There is "
+    yield "this:"
+    part = agent_pb2.Part(text=turn.text)
+    yield agent_pb2.TurnEvent(artifact=agent_pb2.Artifact(id="this", parts=[part]))
+
+
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory: pytest.TempPathFactory) -> Generator[Patient]:
+    folder = tmp_path_factory.mktemp("mutant")
+    fault = folder / "fault"
+    fault.write_text("")
+    served = served_gateway(
+        folder,
+        people=PEOPLE,
+        policies=POLICIES,
+        program="tests.support.mutant_a2a",
+        environment={"MUTANT_FILE": str(fault)},
+    )
+    with served as gateway, Agents(gateway).alive() as agents:
+        agents.join("clerk")
+        agents.answers["clerk"] = answer
+        yield Patient(gateway, fault)
+
+
+async def test_without_a_fault_everything_that_is_offered_is_held(patient: Patient) -> None:
+    patient.fault.write_text("")
+    found = await patient.examined()
+    assert found[Broke] == UNMENDED
+    assert found[Unexamined] == set()
+    assert len(found[Held]) >= LEAST_HELD
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_fault_is_found_as_what_it_is(patient: Patient, fault: str) -> None:
+    patient.fault.write_text(fault)
+    found = await patient.examined()
+    assert found[Broke] - UNMENDED == {FAULTS[fault]}
+    assert found[Unexamined] == set()
