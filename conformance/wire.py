@@ -19,6 +19,7 @@ MOST_BYTES = 8 * 1024 * 1024
 """An answer longer than this is cut: no requirement needs more, and a server must not fill the examiner."""
 SECRET = "[token]"  # noqa: S105
 _JWT = re.compile(r"eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}")
+_LINE_END = re.compile(rb"\r\n|\n|\r")
 _SECRET_HEADERS = frozenset({"authorization", "cookie", "set-cookie", "proxy-authorization"})
 
 Headers: TypeAlias = Mapping[str, str] | Sequence[tuple[str, str]]
@@ -51,7 +52,7 @@ class Exchange:
 
     def events(self) -> list[Any]:
         """The data of each server-sent event of the answer, as JSON (None where it is none)."""
-        return [read_json(data) for data in _event_data(self.came.decode("utf-8", "replace"))]
+        return [read_json(data) for data in _event_data(self.came)]
 
 
 @dataclass(slots=True)
@@ -71,8 +72,7 @@ class Stream:
     async def events(self) -> AsyncIterator[Any]:
         """The data of each event as it arrives, as JSON (None where it is none)."""
         lines: list[str] = []
-        async for line in self._response.aiter_lines():
-            self._keep(line)
+        async for line in self._lines():
             if line.startswith("data:"):
                 lines.append(line[5:].removeprefix(" "))
             elif not line and lines:
@@ -87,9 +87,17 @@ class Stream:
                 break
         return bytes(self._read)
 
-    def _keep(self, line: str) -> None:
-        if len(self._read) < MOST_BYTES:
-            self._read += line.encode() + b"\n"
+    async def _lines(self) -> AsyncIterator[str]:
+        """The lines as they arrive: httpx would end one at characters that are content in a stream of events."""
+        rest = b""
+        async for chunk in self._response.aiter_bytes():
+            self._read += chunk[: max(0, MOST_BYTES - len(self._read))]
+            rest += chunk
+            perhaps_half = b"\r" if rest.endswith(b"\r") else b""
+            *lines, rest = _LINE_END.split(rest.removesuffix(perhaps_half))
+            rest += perhaps_half
+            for line in lines:
+                yield line.decode("utf-8", "replace")
 
     def read_so_far(self) -> bytes:
         """What has come of the body."""
@@ -215,10 +223,11 @@ def _altered(token: str) -> str:
     return token[:at] + ("A" if token[at : at + 1] != "A" else "B") + token[at + 1 :]
 
 
-def _event_data(text: str) -> Iterator[str]:
+def _event_data(body: bytes) -> Iterator[str]:
     """The data lines of each event, joined (WHATWG, server-sent events)."""
     lines: list[str] = []
-    for line in [*text.splitlines(), ""]:
+    for raw in [*_LINE_END.split(body), b""]:
+        line = raw.decode("utf-8", "replace")
         if line.startswith("data:"):
             lines.append(line[5:].removeprefix(" "))
         elif not line and lines:

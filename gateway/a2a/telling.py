@@ -7,6 +7,7 @@ lost or changed on the way it ends right, and clients that keep only what is who
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from a2a.types import a2a_pb2 as wire
@@ -45,13 +46,13 @@ class Telling:
                 self._said += emission.parts
                 yield self._working(emission.parts, None)
             case Artifact():
-                append = emission.append and emission.id in self._made
-                yield self._artifact(emission, append=append, last=emission.last)
+                made = _apart(emission)
+                yield self._artifact(made, append=made.append and made.id in self._made, last=made.last)
             case Delta(artifact=""):
                 yield self._piece(emission.part)
             case Delta():
-                piece = Artifact(id=emission.artifact, parts=(emission.part,))
-                yield self._artifact(piece, append=emission.artifact in self._made)
+                piece = _apart(Artifact(id=emission.artifact, parts=(emission.part,)))
+                yield self._artifact(piece, append=piece.id in self._made)
 
     def end(self, result: Result) -> Iterator[Event]:
         """The events that tell of a good end."""
@@ -109,6 +110,12 @@ class Telling:
 
     def _status(self, status: wire.TaskStatus) -> Event:
         return wire.TaskStatusUpdateEvent(task_id=self._ids.task, context_id=self._ids.context, status=status)
+
+
+def _apart(artifact: Artifact) -> Artifact:
+    """An artifact of the agent's, never to be taken for its answer, and with a part, as the protocol wants it."""
+    name = f"{artifact.id}-artifact" if artifact.id == ANSWER else artifact.id
+    return replace(artifact, id=name, parts=artifact.parts or (Part(text=""),))
 
 
 def _progress(progress: Progress) -> dict[str, JsonValue]:

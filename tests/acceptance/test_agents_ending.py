@@ -141,12 +141,21 @@ def test_a_turn_ends_for_all_when_a_link_in_its_chain_may_no_longer(
             assert words_of(turn.let_go()) == "held"  # for Ada may still ask the clerk
 
 
-def test_an_agent_that_is_retired_in_the_middle_of_its_answer_is_cut_short(gateway: Served, odd: OddAgent) -> None:
+@pytest.mark.parametrize("alone", [True, False])
+def test_an_agent_that_is_retired_in_the_middle_of_its_answer_is_cut_short(
+    gateway: Served, odd: OddAgent, *, alone: bool
+) -> None:
+    """Whether the address where it listens is its own or another agent's too."""
+    with odd_agent() as other:
+        retire_in_the_middle(gateway, other if alone else odd)
+
+
+def retire_in_the_middle(gateway: Served, odd: OddAgent) -> None:
     publish_as_operator(gateway, {"name": "deputy", "domain": "office"}, odd.target)
     with door(gateway, "ada").streaming("deputy", text("tick")) as events:
         events.first()
         with operators_desk(gateway) as ask:
-            ask("Retire", registry_pb2.RetireRequest(name="deputy"))
+            ask("Retire", registry_pb2.RetireRequest(name="deputy", reason="It is not needed."))
         state, code, said = end_of(list(events))
     assert (state, code) == (REJECTED, "denied")
     assert said.startswith("It was ended, because it is no longer allowed")

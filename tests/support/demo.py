@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import pytest
 
-READY_SECONDS = 30.0
+READY_SECONDS = 90.0
 STOP_SECONDS = 5.0
 PERSONAS = ("recruiter", "intern", "manager", "security", "outsider")
 

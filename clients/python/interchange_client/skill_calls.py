@@ -130,10 +130,9 @@ def read_error(response: Mapping[str, Any], reply: Reply) -> GatewayError:
     error = response.get("error")
     if isinstance(error, dict):
         said = cast("Mapping[str, Any]", error)
-        code = said.get("code")
-        return GatewayError(
-            str(said.get("message", "")), RPC_CODES.get(code if isinstance(code, int) else 0, "internal")
-        )
+        number = said.get("code")
+        known = RPC_CODES.get(number) if isinstance(number, int) else None  # REST has HTTP's number here
+        return GatewayError(str(said.get("message", "")), known or CODES.get(reply.status, "internal"))
     message = response.get("error_description") or f"{reply.url} answered {reply.status} without a result."
     return GatewayError(str(message), CODES.get(reply.status, "garbled"))
 

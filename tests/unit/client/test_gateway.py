@@ -175,6 +175,7 @@ async def test_arguments_stand_in_headers_where_the_skill_wants_them_there(
         (httpx.Response(200, json={}), "garbled"),
         (httpx.Response(302, headers={"location": "https://elsewhere.example.com"}), "garbled"),
         (httpx.Response(404), "unknown"),
+        (httpx.Response(404, json={"error": {"code": 404, "message": "There is no such agent."}}), "unknown"),
         (httpx.Response(413), "too_large"),
         (httpx.Response(429), "overloaded"),
         (httpx.Response(502), "unavailable"),

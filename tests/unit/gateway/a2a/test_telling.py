@@ -206,3 +206,16 @@ def test_an_answer_that_is_none_is_the_protocols_own_error_until_something_was_t
     (last,) = telling.failure(garbled)
     assert isinstance(last, wire.TaskStatusUpdateEvent)
     assert last.status.state == wire.TASK_STATE_FAILED
+
+
+def test_an_artifact_that_calls_itself_the_answer_is_kept_apart_from_it() -> None:
+    emissions: list[Emission] = [
+        Artifact(id="answer", parts=words("a file")),
+        Delta(part=Part(text="Hello")),
+        Artifact(id="answer", parts=(), append=True, last=True),
+    ]
+    events = told(emissions, answer("Hello", artifacts=(Artifact(id="answer", parts=words("a file")),)))
+
+    assert text_of(events) == "Hello"
+    assert text_of(events, "answer-artifact") == "a file"
+    assert all(event.artifact.parts for event in events if isinstance(event, wire.TaskArtifactUpdateEvent))

@@ -52,7 +52,7 @@ async def test_an_error_comes_after_all_that_was_emitted_before_it() -> None:
     found: list[Emission | Result] = []
     with pytest.raises(DeadlinePassed, match="too late"):
         async for one in unfolding(work):
-            found.append(one)
+            found += [one]
 
     assert found == [step(1)]
 
