@@ -16,16 +16,18 @@ from gateway.serving import Serving, run_until_stopped, serve
 from registry.model import JsonObject, Refused
 
 PERSONAS = {
-    "recruiter": "searches, drafts; sending needs somebody's approval",
-    "intern": "reads only",
+    "recruiter": "searches, drafts, asks the assistant; sending needs somebody's approval",
+    "intern": "reads, asks the assistant",
     "manager": "as a recruiter",
     "security": "sees every tool, approves what was published",
     "outsider": "a valid token, and nothing else",
 }
 HOURS = 8.0
+AGENT = "assistant"
 TRY = (
     """call candidates.search --json '{"query": "rust", "limit": 3}' --as recruiter""",
     """call outreach.send --json '{"candidateId": "c-0042", "text": "Hello"}' --as recruiter""",
+    """call assistant --json '{"message": "Find senior Rust engineers in Dublin"}' --as recruiter""",
     "registry list --as security",
 )
 
@@ -35,6 +37,7 @@ class Stage:
     """What is ready: what `--json` prints, and what a page for people is made from."""
 
     mcp_url: str
+    a2a_url: str
     grpc_address: str
     issuer: str
     tokens: Mapping[str, str]
@@ -89,7 +92,12 @@ def _stage(serving: Serving, state: str) -> Stage:
     where = serving.whereabouts
     tokens = {persona: issuer.issue_for(persona, HOURS * 3600) for persona in PERSONAS}
     return Stage(
-        mcp_url=where.mcp_url, grpc_address=where.grpc_address, issuer=where.issuer, tokens=tokens, state=state
+        mcp_url=where.mcp_url,
+        a2a_url=f"{where.public_url}/agents/{AGENT}",
+        grpc_address=where.grpc_address,
+        issuer=where.issuer,
+        tokens=tokens,
+        state=state,
     )
 
 
@@ -105,6 +113,7 @@ def _page(stage: Stage, notes: list[str]) -> str:
 Interchange is ready. The tokens above live {HOURS:.0f} hours; their issuer is for development, on this machine only.
 
   MCP     {stage.mcp_url}
+  A2A     {stage.a2a_url}
   gRPC    {stage.grpc_address}
   issuer  {stage.issuer}
   state   {stage.state}
@@ -114,6 +123,8 @@ Interchange is ready. The tokens above live {HOURS:.0f} hours; their issuer is f
 An IDE or any MCP client: add the URL and log in as one of them, or paste
 
   {json.dumps({"mcpServers": {"interchange": entry}})}
+
+An A2A client: the A2A URL and one of the tokens, as `Authorization: Bearer …`.
 
 From another terminal, in this folder:
 

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -12,8 +13,13 @@ from conformance.a2a.protocol import EVENT_STREAM, MEDIA_TYPE, OPERATIONS, VERSI
 from conformance.verdict import CannotExamine
 from conformance.wire import Exchange, Stream, Wire
 
-NO_CREDENTIAL = "none"
-WRONG_CREDENTIAL = "wrong"
+
+class Credential(StrEnum):
+    """What a request brings to the door."""
+
+    GIVEN = "the one the examiner was given"
+    NONE = "none"
+    WRONG = "one that is none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +29,7 @@ class Manner:
     version: str = VERSION
     extensions: tuple[str, ...] | None = None
     query: Mapping[str, str] = field(default_factory=dict[str, str])
-    credential: str = ""
+    credential: Credential = Credential.GIVEN
     content_type: str = ""
 
 
@@ -74,7 +80,7 @@ class Speaker:
             CannotExamine: the examiner came as it was told to, and was not let in.
         """
         answer = await self.knock(operation, params, manner)
-        if answer.at_the_door and not manner.credential:
+        if answer.at_the_door and manner.credential is Credential.GIVEN:
             raise CannotExamine(self._why_outside(answer))
         return answer
 
@@ -117,7 +123,7 @@ class Speaker:
 
     def _request(self, operation: str, params: Mapping[str, Any], manner: Manner) -> _Request:
         headers = self._headers(manner)
-        authorised = self.trusted and not manner.credential
+        authorised = self.trusted and manner.credential is Credential.GIVEN
         if self.binding is Binding.REST:
             method, url, body = self._over_rest(operation, params, manner)
             return _Request(method=method, url=url, headers=headers, body=body, authorised=authorised)
@@ -154,7 +160,7 @@ class Speaker:
             headers.append(("a2a-version", manner.version))
         if extensions:
             headers.append(("a2a-extensions", ", ".join(extensions)))
-        if manner.credential == WRONG_CREDENTIAL:
+        if manner.credential is Credential.WRONG:
             headers.append(("authorization", "Bearer this-is-no-token"))
         return headers
 

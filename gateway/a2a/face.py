@@ -13,16 +13,15 @@ from typing import Any, Final, NamedTuple
 from a2a.auth.user import UnauthenticatedUser
 from a2a.server.context import ServerCallContext
 from a2a.server.routes.common import ServerCallContextBuilder
-from a2a.server.routes.jsonrpc_dispatcher import JsonRpcDispatcher
-from a2a.server.routes.rest_routes import create_rest_routes
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route, Router
+from starlette.routing import Router
 from starlette.types import Message, Receive, Scope, Send
 
 from gateway.a2a.asked import VERSION, Asked, activated, read_asked
+from gateway.a2a.bindings import JsonRpc, Rest, operations
 from gateway.a2a.card_desk import CardDesk
 from gateway.a2a.handler import ASKED, RECEIVE, Handle, Handler
 from gateway.a2a.reading import look_at
@@ -69,11 +68,9 @@ class A2aFace:
         self._desk = desk
         self._default = default_agent
         handler = Handler(handle=handle, seconds=seconds)
-        self._rpc = JsonRpcDispatcher(handler, _Contexts())
-        routes = create_rest_routes(handler, _Contexts())
-        # Without the SDK's mount for tenants: an agent is named by its URL and by nothing else.
-        operations = [route for route in routes if isinstance(route, Route)]
-        self._rest = Router(operations, default=_no_operation, redirect_slashes=False)
+        self._rpc = JsonRpc(handler, _Contexts())
+        routes = operations(Rest(handler, _Contexts()))
+        self._rest = Router(routes, default=_no_operation, redirect_slashes=False)
 
     def place(self, path: str) -> Place | None:
         """Which agent a path is about; None where it is about none."""

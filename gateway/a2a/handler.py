@@ -23,7 +23,7 @@ from a2a.utils.errors import (
 
 from gateway.a2a.asked import Asked, check_terms
 from gateway.a2a.presence import while_waited_for
-from gateway.a2a.reading import read_message
+from gateway.a2a.reading import invalid, read_message
 from gateway.a2a.telling import Event, Telling
 from gateway.a2a.unfolding import unfolding
 from gateway.a2a.writing import Ids, gateway_failed, write_answer, write_failure
@@ -36,6 +36,10 @@ ASKED = "asked"
 """In the state of a call's context: what the face knows of the request."""
 RECEIVE = "receive"
 """And what the server has still to say of it: that its client left."""
+
+PAGE = 50
+LARGEST_PAGE = 100
+"""Tasks of one answer of ListTasks, and at most (A2A 1.0, section 3.1.4)."""
 
 Handle = Callable[[Call, Emit], Awaitable[Result]]
 
@@ -103,7 +107,10 @@ class Handler(RequestHandler):
     async def on_list_tasks(self, params: wire.ListTasksRequest, context: ServerCallContext) -> wire.ListTasksResponse:
         """No task outlives its request, so there are none to list."""
         _admitted(context)
-        return wire.ListTasksResponse(page_size=params.page_size or 50)
+        asked = params.page_size if params.HasField("page_size") else PAGE
+        if asked < 1:
+            raise invalid({"pageSize": "must be at least 1"})
+        return wire.ListTasksResponse(page_size=min(asked, LARGEST_PAGE))
 
     async def on_subscribe_to_task(
         self, params: wire.SubscribeToTaskRequest, context: ServerCallContext

@@ -3,6 +3,7 @@
 One data part that names a skill is an invocation of it; anything else is said to the agent.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final, cast
@@ -37,6 +38,7 @@ ID_LENGTH: Final = 256
 """Characters of an id that a client makes."""
 
 _INVOCATION: Final = {"skill", "arguments"}
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]*+={0,2}")
 
 
 def read_message(params: wire.SendMessageRequest, asked: Asked, *, seconds: float) -> Call:
@@ -52,6 +54,7 @@ def read_message(params: wire.SendMessageRequest, asked: Asked, *, seconds: floa
         raise PushNotificationNotSupportedError("This agent sends no push notifications: stream the answer instead.")
     if message.task_id:
         raise TaskNotFoundError(f"There is no task {_shown(message.task_id)}.")
+    _check_bytes(asked.body)
     parts = tuple(map(read_part, message.parts, _data(asked.body, len(message.parts))))
     invocation = _invocation(parts, asked.entry.agent.name)
     deadline = Deadline.after(seconds)
@@ -122,6 +125,13 @@ def _check_message(message: wire.Message) -> None:
             faults[f"message.parts[{number}]"] = "must have one of text, raw, url and data"
     if faults:
         raise invalid(faults)
+
+
+def _check_bytes(body: object) -> None:
+    """Refuse bytes that are no base64: the parser would leave out what it does not know, and hand on the rest."""
+    written = enumerate(_member(part, "raw") for part in _raw_parts(body))
+    if faults := [number for number, raw in written if isinstance(raw, str) and not _BASE64.fullmatch(raw)]:
+        raise invalid({f"message.parts[{number}].raw": "must be base64" for number in faults})
 
 
 def _raw_parts(body: object) -> list[Any]:

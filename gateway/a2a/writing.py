@@ -88,7 +88,8 @@ def write_end(error: InterchangeError, call: Call, ids: Ids) -> wire.TaskStatus:
 def _protocol_error(error: InterchangeError, call: Call) -> A2AError | None:
     """What the specification has an error for (section 3.3.2), as that error."""
     if isinstance(error, InvalidArguments):
-        return invalid({_field(fault.path): fault.sentence for fault in error.faults})
+        field = _field_of_skill if call.target.kind is TargetKind.SKILL else _field_of_message
+        return invalid({field(fault.path): fault.sentence for fault in error.faults})
     if isinstance(error, FarSideError) and error.fault is FarSideFault.GARBLED:
         return InvalidAgentResponseError(f"{error.message} It is call {call.id}.")
     match error.code:
@@ -102,9 +103,17 @@ def _protocol_error(error: InterchangeError, call: Call) -> A2AError | None:
             return None
 
 
-def _field(pointer: str) -> str:
+def _field_of_skill(pointer: str) -> str:
     """Where a wrong argument is in the message that brought it."""
     return "message.parts[0].data.arguments" + pointer.replace("/", ".")
+
+
+def _field_of_message(pointer: str) -> str:
+    """Where a message is wrong that goes to an agent; what we call its conversation is its context here."""
+    return "message" + "".join(
+        f"[{step}]" if step.isdigit() else ".contextId" if step == "conversation" else f".{step}"
+        for step in pointer.split("/")[1:]
+    )
 
 
 def gateway_failed(call: str) -> A2AError:

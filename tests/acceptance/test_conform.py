@@ -64,6 +64,7 @@ def test_where_nobody_answers_nothing_is_passed() -> None:
         (["http://127.0.0.1:1", "--token-file", "/nonexistent/token"], "/nonexistent/token: No such file"),
         (["http://127.0.0.1:1", "--arguments", "{}"], "name it by --tool"),
         (["http://127.0.0.1:1", "--tool", "t", "--arguments", "[]"], "--arguments takes a JSON object"),
+        (["http://127.0.0.1:1", "--data", "[]"], "--data takes a JSON object"),
         (["http://127.0.0.1:1", "--only", "mcp.no.such"], "no requirement mcp.no.such"),
     ],
 )

@@ -77,9 +77,9 @@ def test_a_graph_becomes_an_agent_that_answers(gateway: Served, sink: Sink, tmp_
     ada = Door(gateway.url, gateway.token("ada"), headers={"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"})
     environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "50"}
     with serving(gateway, tmp_path, agent="clerk", **environment) as process:
-        listening, published = lines_until(process, "published clerk")
-        assert listening.startswith("listening 127.0.0.1:")
-        assert published == "published clerk"
+        said = lines_until(process, "published clerk")
+        assert said[0].startswith("listening 127.0.0.1:"), said
+        assert said[-1] == "published clerk", said
 
         assert words_of(ada.send("clerk", text("here I am"))) == "Good day, ada: here I am"
         eventually(lambda: bool(sink.spans), "no spans have arrived")
@@ -99,6 +99,6 @@ def test_a_graph_becomes_an_agent_that_answers(gateway: Served, sink: Sink, tmp_
 def test_an_agent_cannot_be_served_under_anothers_name(gateway: Served, tmp_path: Path) -> None:
     with serving(gateway, tmp_path, agent="deputy") as process:
         said = lines_until(process, "")
-        assert process.wait() == 1
+        assert process.wait() == 1, said
     assert said[-1].startswith("interchange: ")
     assert "published deputy" not in said

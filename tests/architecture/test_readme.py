@@ -8,8 +8,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 REGISTRY = ("publish", "discover", "import", "list", "diff", "approve", "retire", "bind")
-OPTIONED = ("serve", "demo", "login", "token", "call", "conform", "protos", *(f"registry {verb}" for verb in REGISTRY))
-STRANGERS = {"--descriptor_set_in", "--interchange_out", "--python_out", "--grpc_python_out"}
+SINGLE = ("serve", "demo", "login", "token", "call", "conform", "protos", "agents serve", "agents credentials")
+OPTIONED = (*SINGLE, *(f"registry {verb}" for verb in REGISTRY))
+PROTOC = {"--descriptor_set_in", "--interchange_out", "--python_out", "--grpc_python_out"}
+STRANGERS = {*PROTOC, "--header", "--data", "--silent", "--fail"}
 
 
 def test_the_folders_in_the_tree_are_those_that_exist() -> None:

@@ -6,18 +6,18 @@ from typing import Any
 from conformance.a2a.answers import Answer
 from conformance.a2a.judging import on_each_binding, verdict_of
 from conformance.a2a.protocol import ERRORS, INVALID_PARAMS
-from conformance.a2a.speaking import NO_CREDENTIAL, WRONG_CREDENTIAL, Manner, Speaker
+from conformance.a2a.speaking import Credential, Manner, Speaker
 from conformance.a2a.survey import A2aSubject
 from conformance.subject import Check
 from conformance.verdict import CannotExamine, Inapplicable, Verdict
 
 
 async def required(subject: A2aSubject) -> Verdict:
-    return await _turned_away(subject, NO_CREDENTIAL)
+    return await _turned_away(subject, Credential.NONE)
 
 
 async def invalid(subject: A2aSubject) -> Verdict:
-    return await _turned_away(subject, WRONG_CREDENTIAL)
+    return await _turned_away(subject, Credential.WRONG)
 
 
 async def status(subject: A2aSubject) -> Verdict:
@@ -42,7 +42,7 @@ async def challenge(subject: A2aSubject) -> Verdict:
     return await on_each_binding(subject, judge)
 
 
-async def _turned_away(subject: A2aSubject, credential: str) -> Verdict:
+async def _turned_away(subject: A2aSubject, credential: Credential) -> Verdict:
     _must_require(subject)
 
     async def judge(speaker: Speaker) -> Verdict:
@@ -76,7 +76,7 @@ def _was_served(answer: Answer) -> bool:
 
 
 async def _refused(speaker: Speaker) -> Answer:
-    answer = await speaker.ask("GetTask", {"id": "examiner"}, Manner(credential=NO_CREDENTIAL))
+    answer = await speaker.ask("GetTask", {"id": "examiner"}, Manner(credential=Credential.NONE))
     if _was_served(answer):
         raise CannotExamine(f"Nobody was refused for want of credentials: {answer.told}.")
     return answer

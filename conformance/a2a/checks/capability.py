@@ -11,7 +11,7 @@ from conformance.a2a.protocol import (
     UNSUPPORTED_OPERATION,
 )
 from conformance.a2a.shapes import is_filled, is_object, member, objects
-from conformance.a2a.speaking import NO_CREDENTIAL, Manner, Speaker
+from conformance.a2a.speaking import Credential, Manner, Speaker
 from conformance.a2a.survey import A2aSubject
 from conformance.subject import Check
 from conformance.verdict import Broke, CannotExamine, Held, NotOffered, Verdict
@@ -72,7 +72,7 @@ async def extended_card_authenticated(subject: A2aSubject) -> Verdict:
         return NotOffered(_NO_EXTENDED_CARD)
 
     async def judge(speaker: Speaker) -> Verdict:
-        answer = await speaker.ask("GetExtendedAgentCard", {}, Manner(credential=NO_CREDENTIAL))
+        answer = await speaker.ask("GetExtendedAgentCard", {}, Manner(credential=Credential.NONE))
         return Held() if answer.refusal is not None else Broke(expected="a refusal", found=answer.told)
 
     return await on_each_binding(subject, judge)

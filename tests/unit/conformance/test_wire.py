@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -84,6 +85,23 @@ async def test_events_are_read_whole_and_one_by_one() -> None:
         async with wire.open("GET", "http://server.test/") as opened:
             one_by_one = [event async for event in opened.events()]
     assert whole == one_by_one == [{"n": 1}, None, {"n": 2}]
+
+
+async def test_only_what_ends_a_line_in_a_stream_of_events_ends_one() -> None:
+    said = "one \u2028two\x85three"
+    stream = f"data: {json.dumps(said, ensure_ascii=False)}\r\rdata: 2\n\r\n".encode()
+    kind = {"content-type": "text/event-stream"}
+
+    async def by_the_byte() -> AsyncIterator[bytes]:
+        for at in range(len(stream)):
+            yield stream[at : at + 1]
+
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, headers=kind, content=by_the_byte()))
+    async with Wires(token=None, seconds=5, transport=transport).open() as wire:
+        whole = (await wire.get("http://server.test/")).events()
+        async with wire.open("GET", "http://server.test/") as opened:
+            one_by_one = [event async for event in opened.events()]
+    assert whole == one_by_one == [said, 2]
 
 
 async def test_a_stream_that_was_left_early_is_still_evidence() -> None:

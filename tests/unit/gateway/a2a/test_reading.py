@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from a2a.types import a2a_pb2 as wire
@@ -57,8 +57,8 @@ def read(params: dict[str, Any], *, entry: AgentEntry | None = None) -> Call:
 
 
 def faults(error: A2AError) -> dict[str, str]:
-    assert error.data is not None
-    return {fault["field"]: fault["message"] for fault in error.data["errors"]}
+    data = cast("dict[str, Any]", error.data)  # pyright: ignore[reportUnknownMemberType]
+    return {fault["field"]: fault["message"] for fault in data["errors"]}
 
 
 def test_a_data_part_that_names_a_skill_invokes_it() -> None:

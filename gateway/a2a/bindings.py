@@ -1,0 +1,98 @@
+"""The SDK's dispatchers, one for each binding, with our own words for what is not a request of A2A.
+
+The SDK tells clients the text of whatever was raised: which Python type was not iterable, how deep a parser may go. Of
+that nothing goes out but the names of the fields, which the client wrote itself.
+"""
+
+import logging
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeVar, cast
+
+from a2a.server.context import ServerCallContext
+from a2a.server.jsonrpc_models import InternalError as Unhandled
+from a2a.server.jsonrpc_models import JSONRPCError
+from a2a.server.routes.jsonrpc_dispatcher import JsonRpcDispatcher
+from a2a.server.routes.rest_dispatcher import RestDispatcher
+from a2a.utils.errors import A2AError, InternalError, InvalidRequestError
+from google.protobuf.json_format import ParseError
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from gateway.a2a.reading import invalid
+
+logger = logging.getLogger(__name__)
+
+_FIELD: Final = re.compile(r"Failed to parse (\w{1,64}) field: ")
+_PARSE_ERROR: Final = "parseError"
+"""Where the SDK keeps the text of an exception for the client."""
+
+T = TypeVar("T")
+
+
+class JsonRpc(JsonRpcDispatcher):
+    """The binding of JSON-RPC."""
+
+    def _generate_error_response(
+        self, request_id: str | int | None, error: Exception | JSONRPCError | A2AError
+    ) -> JSONResponse:
+        return super()._generate_error_response(request_id, _in_our_words(error))
+
+
+class Rest(RestDispatcher):
+    """The binding of HTTP and JSON."""
+
+    async def _handle_non_streaming(
+        self, request: Request, handler_func: Callable[[ServerCallContext], Awaitable[T]]
+    ) -> T:
+        try:
+            return await super()._handle_non_streaming(request, handler_func)
+        except ParseError as error:
+            raise unfit(str(error)) from None
+
+    async def _handle_streaming(self, request: Request, handler_func: Callable[[ServerCallContext], Any]) -> Any:
+        try:
+            return await super()._handle_streaming(request, handler_func)
+        except ParseError as error:
+            raise unfit(str(error)) from None
+
+
+def operations(rest: Rest) -> Sequence[Route]:
+    """Every operation of A2A 1.0 over REST, below the URL of an agent (section 11.3)."""
+    configs = "/tasks/{id}/pushNotificationConfigs"
+    table: Sequence[tuple[str, str, Callable[[Request], Any]]] = (
+        ("POST", "/message:send", rest.on_message_send),
+        ("POST", "/message:stream", rest.on_message_send_stream),
+        ("GET", "/tasks", rest.list_tasks),
+        ("POST", "/tasks/{id}:cancel", rest.on_cancel_task),
+        ("GET", "/tasks/{id}:subscribe", rest.on_subscribe_to_task),
+        ("POST", "/tasks/{id}:subscribe", rest.on_subscribe_to_task),
+        ("GET", "/tasks/{id}", rest.on_get_task),
+        ("POST", configs, rest.set_push_notification),
+        ("GET", configs, rest.list_push_notifications),
+        ("GET", configs + "/{push_id}", rest.get_push_notification),
+        ("DELETE", configs + "/{push_id}", rest.delete_push_notification),
+        ("GET", "/extendedAgentCard", rest.handle_authenticated_agent_card),
+    )
+    return [Route(path, operation, methods=[method]) for method, path, operation in table]
+
+
+def unfit(text: str) -> A2AError:
+    """What a parser has against a request, by the field that it was at."""
+    field = ".".join(_FIELD.findall(text)) or "the request"
+    return invalid({field: "is not what A2A 1.0 has there"})
+
+
+def _in_our_words(error: Exception | JSONRPCError | A2AError) -> Exception | JSONRPCError | A2AError:
+    """An error of the dispatcher's own, without the text of any exception."""
+    if isinstance(error, Unhandled):
+        logger.exception("a request failed inside the gateway")
+        return InternalError("The gateway failed.")
+    data: object = getattr(error, "data", None)
+    text = cast("dict[str, object]", data).get(_PARSE_ERROR) if isinstance(data, dict) else None
+    if text is None:
+        return error
+    if isinstance(error, InvalidRequestError):
+        return InvalidRequestError("The request is not one of JSON-RPC 2.0.")
+    return unfit(str(text))
