@@ -3,7 +3,8 @@
 A policy about a skill that does not exist is no mistake: policies come before skills. But it may be a skill misspelt,
 and then it is a hole that nobody sees. So names that nobody and nothing answers to are remarked on, each as
 `file:line: sentence`, with the nearest name that there is. The head's place for the resource is held to what is
-registered, that for the principal to the directory; a name in a condition may be of either.
+registered, that for the principal to the directory; a name in a condition may be of either. An agent that the directory
+lists is no misspelling anywhere: it may register itself later.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -71,7 +72,7 @@ class _Places:
         asking = _asking(known, registered)
         # Of an agent or a domain in a condition nobody can say that it is not one who asks, but the directory.
         sure = registered if known else {kind: names for kind, names in registered.items() if kind == "Skill"}
-        self._resource = registered
+        self._resource = _asked(registered, known)
         self._principal = asking
         self._either = {kind: sure.get(kind, _NONE) | asking.get(kind, _NONE) for kind in (*sure, *asking)}
         self._nearest: dict[tuple[Uid, str], str] = {}
@@ -79,7 +80,8 @@ class _Places:
     def unanswered(self, rule: Rule) -> Iterator[str]:
         """A sentence for each name in a policy that nobody answers to."""
         if rule.resource.anchor:
-            yield from self._missing(rule.resource.anchor, self._resource, "that is registered")
+            where = _IN_RESOURCES.get(rule.resource.anchor.type, "that is registered")
+            yield from self._missing(rule.resource.anchor, self._resource, where)
         if rule.principal.anchor:
             yield from self._missing(rule.principal.anchor, self._principal, "in the directory")
         for uid in sorted(rule.reads.literals):
@@ -100,11 +102,9 @@ class _Places:
         return self._nearest.get(asked, "")
 
 
-_IN_CONDITIONS = {
-    "Skill": "that is registered",
-    "Agent": "that is registered or in the directory",
-    "Domain": "that is registered or in the directory",
-}
+_EITHER = "that is registered or in the directory"
+_IN_RESOURCES = {"Agent": _EITHER}
+_IN_CONDITIONS = {"Skill": "that is registered", "Agent": _EITHER, "Domain": _EITHER}
 
 
 def _registered(catalog: Catalog) -> _Names:
@@ -118,6 +118,13 @@ def _registered(catalog: Catalog) -> _Names:
         "Domain": frozenset({"", *(skill.domain for skill in skills), *(entry.agent.domain for entry in agents)}),
         "Catalog": frozenset({CATALOG.uid.id}),
     }
+
+
+def _asked(registered: _Names, known: Known | None) -> _Names:
+    """What a resource may be called: what is registered, and agents that the directory lists."""
+    if known is None or not registered:
+        return registered
+    return {**registered, "Agent": registered["Agent"] | known.agents}
 
 
 def _asking(known: Known | None, registered: _Names) -> _Names:

@@ -10,8 +10,10 @@ from urllib.parse import quote, urlencode
 
 from conformance.a2a.answers import Answer
 from conformance.a2a.protocol import EVENT_STREAM, MEDIA_TYPE, OPERATIONS, VERSION, Binding
-from conformance.verdict import CannotExamine
+from conformance.verdict import CannotExamine, Inapplicable
 from conformance.wire import Exchange, Stream, Wire
+
+GIVE_TOKEN = "give a token by --token, --token-file or INTERCHANGE_TOKEN"  # noqa: S105
 
 
 class Credential(StrEnum):
@@ -77,11 +79,12 @@ class Speaker:
         """Ask for an operation and read all that is answered.
 
         Raises:
-            CannotExamine: the examiner came as it was told to, and was not let in.
+            Inapplicable: it is only for those with a token, and the examiner was given none.
+            CannotExamine: the examiner was not let in with it.
         """
         answer = await self.knock(operation, params, manner)
         if answer.at_the_door and manner.credential is Credential.GIVEN:
-            raise CannotExamine(self._why_outside(answer))
+            raise self._outside(answer)
         return answer
 
     async def knock(self, operation: str, params: Mapping[str, Any], manner: Manner = USUAL) -> Answer:
@@ -107,14 +110,15 @@ class Speaker:
         exchange = await self.wire.post(self._below(path), body, headers=headers, authorised=self.trusted)
         answer = Answer(binding=self.binding, exchange=exchange, id="")
         if answer.at_the_door:
-            raise CannotExamine(self._why_outside(answer))
+            raise self._outside(answer)
         return answer
 
-    def _why_outside(self, answer: Answer) -> str:
-        why = "" if self.wire.has_token else " The examiner was given no token."
-        if self.wire.has_token and not self.trusted:
-            why = " It is not where its card came from, so it was not shown the token."
-        return f"{self.interface.url} did not let the examiner in: {answer.told}.{why}"
+    def _outside(self, answer: Answer) -> Exception:
+        """Why nothing can be said of what is behind the door."""
+        if not self.wire.has_token:
+            return Inapplicable(f"{self.interface.url} is not for everybody: {GIVE_TOKEN}.")
+        why = "" if self.trusted else " It is not where its card came from, so it was not shown the token."
+        return CannotExamine(f"{self.interface.url} did not let the examiner in: {answer.told}.{why}")
 
     async def _send(self, request: _Request) -> Exchange:
         return await self.wire.send(

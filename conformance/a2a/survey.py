@@ -11,12 +11,14 @@ import httpx
 from conformance.a2a.answers import Answer
 from conformance.a2a.protocol import VERSION, WELL_KNOWN, Binding
 from conformance.a2a.shapes import Object, is_filled, is_object, items, member, objects
-from conformance.a2a.speaking import Interface, Speaker
+from conformance.a2a.speaking import GIVE_TOKEN, Interface, Speaker
 from conformance.subject import Subject, Told
-from conformance.verdict import Inapplicable
+from conformance.verdict import CannotExamine, Inapplicable
 from conformance.wire import Exchange, Wire
 
 HELLO = "hello"
+NOTHING_THERE = (404, 405)
+CLOSED = (401, 403)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +26,7 @@ class A2aSubject(Subject):
     """An agent under examination. `interfaces` are those of its card that were found to answer."""
 
     card_url: str
-    card_was_served: bool = False
+    card_status: int
     card: Object = field(default_factory=dict[str, Any])
     interfaces: tuple[Interface, ...] = ()
 
@@ -58,6 +60,21 @@ class A2aSubject(Subject):
         parts = members.pop("parts") if "parts" in members else said_parts(self.told, self.card)
         return {"messageId": f"examiner-{secrets.token_hex(8)}", "role": "ROLE_USER", "parts": parts, **members}
 
+    def must_have_card(self) -> None:
+        """Whether there is a card to go by.
+
+        Raises:
+            Inapplicable: nobody said that there is an agent, or gave a token for the card.
+            CannotExamine: it should be there, and is not or cannot be read.
+        """
+        if self.card:
+            return
+        if self.card_status in CLOSED and not self.wire.has_token:
+            raise Inapplicable(f"The card at {self.card_url} is not for everybody: {GIVE_TOKEN}.")
+        if self.card_status in NOTHING_THERE and not self.told.agents:
+            raise Inapplicable(f"There is no agent's card at {self.card_url}.")
+        raise CannotExamine(f"There is no card to go by at {self.card_url}: HTTP {self.card_status}.")
+
     async def fetch_card(self) -> Exchange:
         """The card's address once more, so that the exchange is evidence."""
         return await self.wire.get(self.card_url, headers={"accept": "application/json"})
@@ -81,7 +98,7 @@ async def survey(told: Told, wire: Wire) -> Agents:
         return Agents(told=told, wire=wire, each=tuple(found))
     here = await _survey_agent(told, wire, card_address(told.url))
     root = card_address(urljoin(told.url, "/"))
-    if not here.card_was_served and root != here.card_url:
+    if here.card_status in NOTHING_THERE and root != here.card_url:
         here = await _survey_agent(told, wire, root)
     return Agents(told=told, wire=wire, each=(here,))
 
@@ -89,8 +106,8 @@ async def survey(told: Told, wire: Wire) -> Agents:
 async def _survey_agent(told: Told, wire: Wire, url: str) -> A2aSubject:
     exchange = await wire.get(url, headers={"accept": "application/json"})
     card = exchange.json()
-    subject = A2aSubject(told=told, wire=wire, card_url=url, card_was_served=exchange.status == 200)
-    if not subject.card_was_served or not is_object(card):
+    subject = A2aSubject(told=told, wire=wire, card_url=url, card_status=exchange.status)
+    if subject.card_status != 200 or not is_object(card):
         return subject
     subject = replace(subject, card=card)
     answering = [one for one in declared_interfaces(card) if await answers(speaker_of(one, subject))]

@@ -9,7 +9,6 @@ from urllib.parse import parse_qs
 from a2a.utils.errors import ExtensionSupportRequiredError, VersionNotSupportedError
 from starlette.types import Scope
 
-from gateway.bodies import JSON_KEY
 from gateway.principal import VERIFIED
 from policies.identity.tokens import Verified
 from registry.catalog import AgentEntry, SkillEntry
@@ -27,7 +26,7 @@ class Asked:
     """One request to one agent that its sender may see.
 
     `skills` finds those that its sender may list. `version` and `extensions` are what the client says it speaks and
-    activates; `body` its JSON as it was read, None where there is none.
+    activates; `params` is what its operation is given, as its JSON was read.
     """
 
     entry: AgentEntry
@@ -35,11 +34,11 @@ class Asked:
     verified: Verified
     version: str
     extensions: frozenset[str]
-    body: object
+    params: object
     scope: Scope
 
 
-def read_asked(scope: Scope, entry: AgentEntry, skills: Callable[[], Sequence[SkillEntry]]) -> Asked:
+def read_asked(scope: Scope, entry: AgentEntry, skills: Callable[[], Sequence[SkillEntry]], *, params: object) -> Asked:
     """What a request that came through the door asks, and of whom."""
     headers = [(name, value.decode("latin-1")) for name, value in scope["headers"] if name.startswith(b"a2a-")]
     versions = [value for name, value in headers if name == b"a2a-version"] or _in_query(scope)
@@ -50,7 +49,7 @@ def read_asked(scope: Scope, entry: AgentEntry, skills: Callable[[], Sequence[Sk
         verified=scope[VERIFIED],
         version=versions[0].strip() if len(versions) == 1 else ", ".join(versions) or OLDEST,
         extensions=frozenset(uri.strip() for value in named for uri in value.split(",") if uri.strip()),
-        body=scope.get(JSON_KEY),
+        params=params,
         scope=scope,
     )
 

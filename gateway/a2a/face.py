@@ -8,7 +8,7 @@ by itself to a request that is none of its operations is answered here.
 import logging
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from a2a.auth.user import UnauthenticatedUser
 from a2a.server.context import ServerCallContext
@@ -115,14 +115,16 @@ class A2aFace:
         self, scope: Scope, receive: Receive, send: Send, *, place: Place, verified: Verified, entry: AgentEntry
     ) -> None:
         """An operation of an agent that the caller may list."""
-        asked = read_asked(scope, entry, partial(self._sight.skills_of, verified, entry))
+        is_rpc = place.rest in _RPC
+        params = _params(scope) if is_rpc else scope.get(JSON_KEY)
+        asked = read_asked(scope, entry, partial(self._sight.skills_of, verified, entry), params=params)
         scope[_ASKED] = asked
         answering = _naming_extensions(send, activated(asked))
         attributes = {names.OPERATION: "invoke_agent", names.AGENT_NAME: entry.agent.name}
         with _tracer.start_as_current_span(
             f"invoke_agent {entry.agent.name}", kind=SpanKind.SERVER, attributes=attributes
         ):
-            if place.rest not in _RPC:
+            if not is_rpc:
                 below = {**scope, "path": place.rest, "root_path": "", "raw_path": place.rest.encode()}
                 await self._rest(below, receive, answering)
             elif scope["method"] != "POST":
@@ -175,6 +177,12 @@ class _Contexts(ServerCallContextBuilder):
             tenant="",
             requested_extensions=set(asked.extensions),
         )
+
+
+def _params(scope: Scope) -> object:
+    """What a request over JSON-RPC gives to its method."""
+    body: object = scope.get(JSON_KEY)
+    return cast("dict[str, object]", body).get("params") if isinstance(body, dict) else None
 
 
 def _naming_extensions(send: Send, extensions: Sequence[str]) -> Send:

@@ -48,14 +48,14 @@ def read_message(params: wire.SendMessageRequest, asked: Asked, *, seconds: floa
         A2AError: the message is not whole, or asks for what this agent cannot do.
     """
     message = params.message
-    check_size(asked.body)
+    check_size(asked.params)
     _check_message(message)
     if params.configuration.HasField("task_push_notification_config"):
         raise PushNotificationNotSupportedError("This agent sends no push notifications: stream the answer instead.")
     if message.task_id:
         raise TaskNotFoundError(f"There is no task {_shown(message.task_id)}.")
-    _check_bytes(asked.body)
-    parts = tuple(map(read_part, message.parts, _data(asked.body, len(message.parts))))
+    _check_bytes(asked.params)
+    parts = tuple(map(read_part, message.parts, _data(asked.params, len(message.parts))))
     invocation = _invocation(parts, asked.entry.agent.name)
     deadline = Deadline.after(seconds)
     if invocation is not None:
@@ -103,9 +103,9 @@ def _invocation(parts: tuple[Part, ...], agent: str) -> tuple[Action, Target, Js
     return Action.INVOKE, Target(TargetKind.SKILL, skill), cast("JsonObject", arguments)
 
 
-def check_size(body: object) -> None:
+def check_size(params: object) -> None:
     """Refuse a message of very many parts; cheap, so that it can be asked before anything is made of the request."""
-    if len(_raw_parts(body)) > PARTS:
+    if len(_raw_parts(params)) > PARTS:
         raise invalid({"message.parts": f"has more than {PARTS} items"})
 
 
@@ -127,23 +127,22 @@ def _check_message(message: wire.Message) -> None:
         raise invalid(faults)
 
 
-def _check_bytes(body: object) -> None:
+def _check_bytes(params: object) -> None:
     """Refuse bytes that are no base64: the parser would leave out what it does not know, and hand on the rest."""
-    written = enumerate(_member(part, "raw") for part in _raw_parts(body))
+    written = enumerate(_member(part, "raw") for part in _raw_parts(params))
     if faults := [number for number, raw in written if isinstance(raw, str) and not _BASE64.fullmatch(raw)]:
         raise invalid({f"message.parts[{number}].raw": "must be base64" for number in faults})
 
 
-def _raw_parts(body: object) -> list[Any]:
-    """The parts of a message in the JSON of a request of either binding."""
-    params = _member(body, "params") or body
+def _raw_parts(params: object) -> list[Any]:
+    """The parts of the message that a request brings, as its JSON has them."""
     parts = _member(_member(params, "message"), "parts")
     return cast("list[Any]", parts) if isinstance(parts, list) else []
 
 
-def _data(body: object, count: int) -> list[JsonValue]:
+def _data(params: object, count: int) -> list[JsonValue]:
     """What each part has as data."""
-    found = [_member(part, "data") for part in _raw_parts(body)]
+    found = [_member(part, "data") for part in _raw_parts(params)]
     return cast("list[JsonValue]", found) if len(found) == count else [None] * count
 
 

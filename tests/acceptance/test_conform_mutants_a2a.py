@@ -25,7 +25,6 @@ from tests.support.served import Served, served_gateway
 
 UNMENDED: set[str] = {
     "a2a.message.media-type",
-    "a2a.list.page-size",
     "a2a.jsonrpc.invalid-params",
     "a2a.rest.content-type",
 }

@@ -42,10 +42,8 @@ def _on_each_agent(name: str, check: Check[A2aSubject]) -> Check[Agents]:
     """The check of all agents together; only the first needs no card to begin with."""
 
     async def check_one(agent: A2aSubject) -> Verdict:
-        if name != _FIRST and not agent.card:
-            if not agent.card_was_served and not agent.told.agents:
-                return NotOffered(f"There is no agent's card at {agent.card_url}.")
-            raise CannotExamine(f"There is no card to go by at {agent.card_url}.")
+        if name != _FIRST:
+            agent.must_have_card()
         return await check(agent)
 
     async def check_all(agents: Agents) -> Verdict:

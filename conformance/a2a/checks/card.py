@@ -19,7 +19,7 @@ from conformance.a2a.shapes import (
     missing_texts,
     objects,
 )
-from conformance.a2a.survey import A2aSubject, answers, declared_interfaces, speaker_of
+from conformance.a2a.survey import CLOSED, NOTHING_THERE, A2aSubject, answers, declared_interfaces, speaker_of
 from conformance.subject import Check
 from conformance.verdict import Broke, CannotExamine, Held, Inapplicable, NotOffered, Verdict
 from conformance.wire import Exchange
@@ -47,8 +47,8 @@ _FLOWS_WITH_SCOPES = ("authorizationCode", "clientCredentials", "deviceCode")
 
 async def served(subject: A2aSubject) -> Verdict:
     exchange = await subject.fetch_card()
-    if exchange.status in (404, 405) and not subject.told.agents:
-        return NotOffered(f"There is no agent's card at {subject.card_url}.")
+    if exchange.status in CLOSED or (exchange.status in NOTHING_THERE and not subject.told.agents):
+        subject.must_have_card()
     if exchange.status != 200 or not is_object(exchange.json()):
         return Broke(expected=f"a JSON object at {WELL_KNOWN}", found=_told(exchange))
     if exchange.media_type.removeprefix("application/").split("+")[-1] != "json":

@@ -3,6 +3,7 @@
 That each check fails where it must, and no other, is in `tests/integration/conformance/test_a2a_mistakes.py`.
 """
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -14,6 +15,7 @@ from conformance.verdict import Broke, Held, NotOffered, Unexamined
 from tests.support.a2a_mistakes import MISTAKES, card
 from tests.support.small_agent import (
     EXTENSION,
+    TOKEN,
     URL,
     Heard,
     Json,
@@ -94,3 +96,45 @@ async def test_an_agent_that_takes_no_text_is_not_sent_any_unless_the_examiner_i
     (finding,) = [one async for one in findings]
     assert isinstance(finding.outcome, NotOffered)
     assert "--message" in finding.outcome.why
+
+
+async def test_without_a_token_what_needs_one_is_not_offered_and_the_report_says_how_to_give_one() -> None:
+    wires = local_wires(SmallAgent(), token=None)
+    findings = [one async for one in examine(PAPER, Told(url=URL), wires=wires, seconds=20)]
+    assert {type(one.outcome) for one in findings} == {Held, NotOffered}
+    by_id = {one.requirement.id: one.outcome for one in findings}
+    assert isinstance(by_id["a2a.auth.required"], Held)
+    message = by_id["a2a.message.one-of"]
+    assert isinstance(message, NotOffered)
+    assert "--token" in message.why
+
+
+@pytest.mark.parametrize(("token", "outcome"), [(None, NotOffered), (TOKEN, Unexamined)])
+async def test_a_card_that_is_kept_from_the_examiner_says_nothing_about_the_agent(
+    token: str | None, outcome: type[NotOffered | Unexamined]
+) -> None:
+    shut = SmallAgent(Mutation(reply=lambda _, reply: replace(reply, status=401, content={})))
+    findings = examine(PAPER, Told(url=URL, agents=(URL,)), wires=local_wires(shut, token=token), seconds=20)
+    assert {type(one.outcome) async for one in findings} == {outcome}
+
+
+async def test_the_token_goes_only_where_the_card_came_from() -> None:
+    shown: list[tuple[str, str]] = []
+
+    def heard(request: Heard) -> Heard:
+        shown.append((request.headers["host"], request.headers.get("authorization", "")))
+        return request
+
+    elsewhere = copy.deepcopy(small_card()["supportedInterfaces"])
+    elsewhere[1]["url"] = "http://elsewhere.test/rest"
+    app = SmallAgent(replace(card(supportedInterfaces=elsewhere).mutation, heard=heard))
+    findings = {
+        one.requirement.id: one.outcome
+        async for one in examine(PAPER, Told(url=URL), wires=local_wires(app), seconds=20)
+    }
+
+    assert {host for host, credential in shown if TOKEN in credential} == {"127.0.0.1:1"}
+    assert "elsewhere.test" in {host for host, _ in shown}
+    rest = findings["a2a.rest.error-status"]
+    assert isinstance(rest, Unexamined)
+    assert "not shown the token" in rest.why

@@ -36,14 +36,13 @@ def remarks(policy: str, known: Known | None = KNOWN, registered: Catalog = REGI
         ),
         (
             'principal, action, resource in Agent::"outreech"',
-            'Agent::"outreech" names nothing that is registered; do you mean Agent::"outreach"?',
+            'Agent::"outreech" names nothing that is registered or in the directory; do you mean Agent::"outreach"?',
         ),
         (
             'principal, action, resource is Skill in Domain::"finanse"',
             'Domain::"finanse" names nothing that is registered; do you mean Domain::"finance"?',
         ),
         ('principal, action, resource in Domain::"partner"', 'Domain::"partner" names nothing that is registered'),
-        ('principal, action, resource in Agent::"scheduler"', 'Agent::"scheduler" names nothing that is registered'),
         (
             'principal in Group::"manager", action, resource',
             'Group::"manager" names nothing in the directory; do you mean Group::"managers"?',
@@ -101,6 +100,12 @@ def test_before_anything_is_registered_nothing_is_said_of_what_should_be() -> No
     )
 
 
+def test_an_agent_that_the_directory_lists_is_known_before_it_has_registered_itself() -> None:
+    policy = 'permit (principal, action == Action::"message", resource == Agent::"scheduler")'
+    assert remarks(policy) == ()
+    assert remarks(policy, known=None) != ()
+
+
 def test_a_remark_goes_when_what_it_misses_is_registered() -> None:
     policy = 'permit (principal, action, resource == Skill::"outreach.draft")'
     assert len(remarks(policy)) == 1
@@ -117,6 +122,8 @@ def test_the_demo_policies_leave_nothing_to_remark_on() -> None:
     registered = catalog([skill("candidates.search"), skill("outreach.send", read_only=False)], [agent("assistant")])
     sources = load_policies(ROOT / "examples" / "policies")
     assert build_judge(sources, registered, known=known).remarks == ()
+    before_the_assistant_came = catalog(registered.skills.values())
+    assert build_judge(sources, before_the_assistant_came, known=known).remarks == ()
     assert build_judge(sources, catalog(), known=known).remarks == ()
 
 

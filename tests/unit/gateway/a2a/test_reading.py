@@ -20,7 +20,6 @@ from starlette.types import Scope
 
 from gateway.a2a.asked import Asked, activated, check_terms, read_asked
 from gateway.a2a.reading import PARTS, read_message
-from gateway.bodies import JSON_KEY
 from gateway.principal import VERIFIED
 from policies.identity.tokens import Verified
 from registry.catalog import AgentEntry
@@ -34,7 +33,7 @@ BRIEF = Extension(uri="https://example.com/brief/v1")
 
 
 def asked(
-    body: object = None,
+    params: object = None,
     *,
     entry: AgentEntry | None = None,
     headers: Sequence[tuple[bytes, bytes]] = ((b"a2a-version", b"1.0"),),
@@ -43,8 +42,8 @@ def asked(
     verified = Verified(
         principal=RECRUITER, scopes=frozenset(), groups=frozenset(), client_id="c", expires_at=time.time() + 60
     )
-    scope: Scope = {"headers": list(headers), "query_string": query, VERIFIED: verified, JSON_KEY: body}
-    return read_asked(scope, entry or agent(), lambda: [skill()])
+    scope: Scope = {"headers": list(headers), "query_string": query, VERIFIED: verified}
+    return read_asked(scope, entry or agent(), lambda: [skill()], params=params)
 
 
 def message(*parts: dict[str, Any], **members: Any) -> dict[str, Any]:
@@ -53,7 +52,7 @@ def message(*parts: dict[str, Any], **members: Any) -> dict[str, Any]:
 
 def read(params: dict[str, Any], *, entry: AgentEntry | None = None) -> Call:
     request = ParseDict(params, wire.SendMessageRequest())
-    return read_message(request, asked({"params": params}, entry=entry), seconds=10)
+    return read_message(request, asked(params, entry=entry), seconds=10)
 
 
 def faults(error: A2AError) -> dict[str, str]:
@@ -108,6 +107,19 @@ def test_every_kind_of_part_keeps_what_is_said_about_it() -> None:
         Part(url="https://example.com/a", metadata={"page": 3}),
         Part(data=[1, None, 2.5]),
     )
+
+
+@pytest.mark.parametrize("raw", ["AAE=", "AAE", "_-8=", "+/8=", ""])
+def test_bytes_are_base64_of_either_alphabet(raw: str) -> None:
+    assert read(message({"raw": raw}), entry=agent(converse=CONVERSES)).parts[0].raw is not None
+
+
+@pytest.mark.parametrize("raw", ["%%%%", "AA=E", "AAE==\n", "AA E=", "ä"])
+def test_bytes_that_are_no_base64_are_refused(raw: str) -> None:
+    with pytest.raises(InvalidParamsError) as caught:
+        read(message({"text": "x"}, {"raw": raw}), entry=agent(converse=CONVERSES))
+
+    assert faults(caught.value) == {"message.parts[1].raw": "must be base64"}
 
 
 def test_text_to_an_agent_that_only_has_skills_is_refused_with_their_names() -> None:

@@ -187,12 +187,23 @@ def test_work_that_is_refused_is_a_rejected_task() -> None:
 
 def test_wrong_arguments_are_named_as_fields_of_the_message() -> None:
     fault = InvalidArguments([Fault("/limit", "must be a number")])
+    invoking = replace(CALL, action=Action.INVOKE, target=Target(TargetKind.SKILL, "candidates.search"))
+
+    with pytest.raises(InvalidParamsError) as caught:
+        list(Telling(invoking, IDS).failure(fault))
+
+    data = cast("dict[str, Any]", caught.value.data)
+    assert data["errors"] == [{"field": "message.parts[0].data.arguments.limit", "message": "must be a number"}]
+
+
+def test_what_is_wrong_with_a_message_to_an_agent_is_named_where_it_is() -> None:
+    fault = InvalidArguments([Fault("/parts/3/data", "nests too deep"), Fault("/conversation", "is too long")])
 
     with pytest.raises(InvalidParamsError) as caught:
         list(Telling(CALL, IDS).failure(fault))
 
     data = cast("dict[str, Any]", caught.value.data)
-    assert data["errors"] == [{"field": "message.parts[0].data.arguments.limit", "message": "must be a number"}]
+    assert [each["field"] for each in data["errors"]] == ["message.parts[3].data", "message.contextId"]
 
 
 def test_an_answer_that_is_none_is_the_protocols_own_error_until_something_was_told() -> None:
