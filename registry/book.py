@@ -10,7 +10,7 @@ from registry.revisions import Name, Revision, State
 
 def book_of_manifest(ledger: Ledger, manifest: Manifest) -> dict[Name, Present]:
     """All that is known of the agents of a manifest and of every skill they ever had."""
-    return {name: present for agent in manifest.agents for name, present in ledger.current(agent.name).items()}
+    return ledger.current([agent.name for agent in manifest.agents])
 
 
 def book_of(ledger: Ledger, name: str) -> tuple[AgentName, dict[Name, Present]]:
@@ -22,7 +22,7 @@ def book_of(ledger: Ledger, name: str) -> tuple[AgentName, dict[Name, Present]]:
     agent = ledger.agent_of(name)
     if agent is None:
         raise no_such(name)
-    return agent, ledger.current(agent)
+    return agent, ledger.current([agent])
 
 
 def waiting_under(book: Mapping[Name, Present], name: str, agent: AgentName) -> list[Revision]:

@@ -5,7 +5,7 @@ one function, `_revision` or `_binding`, and everything here is SQLAlchemy Core 
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -20,6 +20,9 @@ from registry.tables import binding, catalog_version, descriptor_set, revision
 Row: TypeAlias = sa.Row[Any]
 MANY = 500
 """Names asked for in one statement; SQLite allows 32,766 variables, older ones 999."""
+
+Settlement: TypeAlias = tuple[Revision, State]
+"""A revision, and the state it comes into."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,15 @@ class Present:
 
 
 NOTHING = Present()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addition:
+    """A revision to be written: what is offered, under which number, and in which state."""
+
+    offered: Offered
+    number: int
+    state: State
 
 
 class Ledger:
@@ -86,24 +98,12 @@ class Ledger:
         elif names:
             yield from ((name, text) for name, text in self._connection.execute(query.where(c.name.in_(names))))
 
-    def current(self, agent: AgentName) -> dict[Name, Present]:
-        """What the book says of an agent and of every skill it ever had; empty if there never was such an agent."""
-        c = revision.c
-        latest = self._numbers(agent)
-        found = {name: Present(latest=number) for name, number in latest.items()}
-        standing = self._revisions(c.agent == agent, c.state.in_([State.LIVE, State.WAITING]))
-        live = {row.name: row for row in standing if row.state is State.LIVE}
-        waiting = {row.name: row for row in standing if row.state is State.WAITING}
-        retired = {row.name: row for row in self._last_retired(agent)}
-        return {
-            name: Present(
-                latest=present.latest,
-                live=live.get(name),
-                waiting=waiting.get(name),
-                retired=None if name in live else retired.get(name),
-            )
-            for name, present in found.items()
-        }
+    def current(self, agents: Sequence[AgentName]) -> dict[Name, Present]:
+        """What the book says of agents and of every skill they ever had; nothing of an agent that never was."""
+        found: dict[Name, Present] = {}
+        for start in range(0, len(agents), MANY):
+            found.update(self._current(agents[start : start + MANY]))
+        return found
 
     def unsettled(self) -> tuple[Revision, ...]:
         """Every waiting revision, and the last retired one of each name of which nothing is live; by name."""
@@ -146,35 +146,49 @@ class Ledger:
         """Where every agent is bound."""
         return {AgentName(row.agent): _binding(row) for row in self._connection.execute(sa.select(binding))}
 
-    def add(self, offered: Offered, *, number: int, state: State, stamp: Stamp) -> None:
-        """Write a revision."""
-        self.changed = True
-        self._connection.execute(
-            sa.insert(revision).values(
-                kind=offered.name.kind,
-                name=offered.name.text,
-                number=number,
-                agent=offered.agent,
-                pin=offered.pin,
-                state=state,
-                document=offered.document,
-                descriptors=offered.descriptors,
-                published_by=stamp.by,
-                published_at=stamp.at,
-                published_in=self.version(),
-                reason=stamp.reason,
-            )
-        )
+    def add(self, additions: Iterable[Addition], stamp: Stamp) -> None:
+        """Write revisions."""
+        version = self.version()
+        rows = [
+            {
+                "kind": one.offered.name.kind,
+                "name": one.offered.name.text,
+                "number": one.number,
+                "agent": one.offered.agent,
+                "pin": one.offered.pin,
+                "state": one.state,
+                "document": one.offered.document,
+                "descriptors": one.offered.descriptors,
+                "published_by": stamp.by,
+                "published_at": stamp.at,
+                "published_in": version,
+                "reason": stamp.reason,
+            }
+            for one in additions
+        ]
+        self._write(sa.insert(revision), rows)
 
-    def settle(self, found: Revision, state: State, stamp: Stamp) -> None:
-        """Change the state of a revision."""
-        self.changed = True
+    def settle(self, settlements: Iterable[Settlement], stamp: Stamp) -> None:
+        """Change the state of revisions, in this order."""
         c = revision.c
-        self._connection.execute(
-            sa.update(revision)
-            .where(c.kind == found.name.kind, c.name == found.name.text, c.number == found.number)
-            .values(state=state, settled_by=stamp.by, settled_at=stamp.at, settled_reason=stamp.reason)
+        rows = [
+            {
+                "its_kind": found.name.kind,
+                "its_name": found.name.text,
+                "its_number": found.number,
+                "state": state,
+                "settled_by": stamp.by,
+                "settled_at": stamp.at,
+                "settled_reason": stamp.reason,
+            }
+            for found, state in settlements
+        ]
+        this = sa.and_(
+            c.kind == sa.bindparam("its_kind"),
+            c.name == sa.bindparam("its_name"),
+            c.number == sa.bindparam("its_number"),
         )
+        self._write(sa.update(revision).where(this), rows)
 
     def keep_descriptors(self, data: bytes) -> Digest:
         """Keep a serialised FileDescriptorSet, once."""
@@ -184,33 +198,60 @@ class Ledger:
             self._connection.execute(sa.insert(descriptor_set).values(digest=digest, bytes=data))
         return digest
 
-    def bind(self, agent: AgentName, where: Binding, stamp: Stamp) -> None:
-        """Say where an agent's far side is, instead of what was said before."""
-        self.changed = True
-        self._connection.execute(sa.delete(binding).where(binding.c.agent == agent))
-        self._connection.execute(
-            sa.insert(binding).values(
-                agent=agent,
-                kind=where.kind,
-                targets=json.dumps(where.targets),
-                tls=None if where.tls is None else json.dumps(asdict(where.tls)),
-                bound_by=stamp.by,
-                bound_at=stamp.at,
-            )
+    def bind(self, agents: Iterable[AgentName], where: Binding, stamp: Stamp) -> None:
+        """Say where the far side of agents is, instead of what was said before."""
+        rows = [
+            {
+                "agent": agent,
+                "kind": where.kind,
+                "targets": json.dumps(where.targets),
+                "tls": None if where.tls is None else json.dumps(asdict(where.tls)),
+                "bound_by": stamp.by,
+                "bound_at": stamp.at,
+            }
+            for agent in agents
+        ]
+        self._write(
+            sa.delete(binding).where(binding.c.agent == sa.bindparam("its_agent")),
+            [{"its_agent": row["agent"]} for row in rows],
         )
+        self._write(sa.insert(binding), rows)
 
-    def _numbers(self, agent: AgentName) -> dict[Name, int]:
+    def _write(self, statement: sa.Insert | sa.Update | sa.Delete, rows: Sequence[Mapping[str, object]]) -> None:
+        """Carry out one statement for each of these rows."""
+        if rows:
+            self.changed = True
+            self._connection.execute(statement, rows)
+
+    def _current(self, agents: Sequence[AgentName]) -> dict[Name, Present]:
+        """`current`, of as many agents as one statement may name."""
+        c = revision.c
+        standing = self._revisions(c.agent.in_(agents), c.state.in_([State.LIVE, State.WAITING]))
+        live = {row.name: row for row in standing if row.state is State.LIVE}
+        waiting = {row.name: row for row in standing if row.state is State.WAITING}
+        retired = {row.name: row for row in self._last_retired(agents)}
+        return {
+            name: Present(
+                latest=latest,
+                live=live.get(name),
+                waiting=waiting.get(name),
+                retired=None if name in live else retired.get(name),
+            )
+            for name, latest in self._numbers(agents).items()
+        }
+
+    def _numbers(self, agents: Sequence[AgentName]) -> dict[Name, int]:
         c = revision.c
         rows = self._connection.execute(
-            sa.select(c.kind, c.name, sa.func.max(c.number)).where(c.agent == agent).group_by(c.kind, c.name)
+            sa.select(c.kind, c.name, sa.func.max(c.number)).where(c.agent.in_(agents)).group_by(c.kind, c.name)
         )
         return {Name(KINDS[kind], name): number for kind, name, number in rows}
 
-    def _last_retired(self, agent: AgentName) -> tuple[Revision, ...]:
+    def _last_retired(self, agents: Sequence[AgentName]) -> tuple[Revision, ...]:
         c = revision.c
         last = (
             sa.select(c.kind, c.name, sa.func.max(c.number).label("number"))
-            .where(c.agent == agent, c.state == State.RETIRED)
+            .where(c.agent.in_(agents), c.state == State.RETIRED)
             .group_by(c.kind, c.name)
             .subquery()
         )

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from registry.book import book_of, book_of_manifest, by_name, waiting_under
 from registry.catalog import Catalog
-from registry.ledger import NOTHING, Ledger, Present, names_of
+from registry.ledger import NOTHING, Addition, Ledger, Present, Settlement, names_of
 from registry.listings import without_defaults
 from registry.manifest import Manifest
 from registry.model import (
@@ -27,7 +27,17 @@ from registry.model import (
 )
 from registry.own import refuse_borrowed_keys, waits_for_others
 from registry.protoc.descriptors import read_set
-from registry.publish import Outcome, Step, clashes, if_approved, offered_by, plan, refuse_breaking, with_objections
+from registry.publish import (
+    Book,
+    Outcome,
+    Step,
+    clashes,
+    if_approved,
+    offered_by,
+    plan,
+    refuse_breaking,
+    with_objections,
+)
 from registry.readings import Reader, Readings
 from registry.received import (
     built_manifest,
@@ -163,8 +173,7 @@ class Registrar:
             refuse_uncheckable(step.offered for step in steps)
             if any(step.offered for step in steps):
                 ledger.keep_descriptors(manifest.descriptor_set)
-            for step in steps:
-                _write(ledger, step, book.get(step.name, NOTHING), stamp)
+            _write(ledger, steps, book, stamp)
             steps = (*steps, *_bound(ledger, [agent.name for agent in manifest.agents], binding, stamp))
             steps = self._foreseen(steps, offered, writing)
             self._refuse_unfit(writing, [step.offered for step in steps if step.offered])
@@ -181,10 +190,9 @@ class Registrar:
             if name != agent and book.get(Name(Kind.AGENT, agent), NOTHING).live is None:
                 raise Refused(f"The agent {agent} is not live; approve it, and {name} comes with it.")
             stamp = self._stamp(content, by)
-            for found in waiting:
-                if (live := book[found.name].live) is not None:
-                    writing.ledger.settle(live, State.REPLACED, stamp)
-                writing.ledger.settle(found, State.LIVE, stamp)
+            replaced = [live for found in waiting if (live := book[found.name].live) is not None]
+            settlements = [*((live, State.REPLACED) for live in replaced), *((found, State.LIVE) for found in waiting)]
+            writing.ledger.settle(settlements, stamp)
             self._refuse_unfit(writing, ())
             return _changes([_settled(found, Outcome.LIVE) for found in waiting], writing.ledger)
 
@@ -204,8 +212,7 @@ class Registrar:
             ]
             if not going:
                 raise Refused(f"{name} is retired already.")
-            for found in going:
-                writing.ledger.settle(found, AFTER_RETIRING[found.state], stamp)
+            writing.ledger.settle(_retired(going), stamp)
             self._refuse_unfit(writing, ())
             return _changes([_settled(found, Outcome.RETIRED) for found in going], writing.ledger)
 
@@ -257,34 +264,41 @@ class Registrar:
 AFTER_RETIRING = {State.LIVE: State.RETIRED, State.WAITING: State.REPLACED}
 
 
-def _write(ledger: Ledger, step: Step, present: Present, stamp: Stamp) -> None:
-    """Make one step of a publication true."""
+def _write(ledger: Ledger, steps: Sequence[Step], book: Book, stamp: Stamp) -> None:
+    """Make the steps of a publication true; first what makes way, since of one name one revision is live at a time."""
+    ledger.settle([one for step in steps for one in _making_way(step, book.get(step.name, NOTHING))], stamp)
+    additions = [
+        Addition(offered=step.offered, number=step.number, state=State(step.outcome.value))
+        for step in steps
+        if step.offered is not None
+    ]
+    ledger.add(additions, stamp)
+
+
+def _making_way(step: Step, present: Present) -> Sequence[Settlement]:
+    """What a step ends."""
     if step.outcome is Outcome.RETIRED:
-        for found in (present.live, present.waiting):
-            if found is not None:
-                ledger.settle(found, AFTER_RETIRING[found.state], stamp)
-        return
-    if step.offered is None:
-        return
+        return _retired(found for found in (present.live, present.waiting) if found is not None)
     replaced = present.live if step.outcome is Outcome.LIVE else present.waiting
-    if replaced is not None:
-        ledger.settle(replaced, State.REPLACED, stamp)
-    ledger.add(step.offered, number=step.number, state=State(step.outcome.value), stamp=stamp)
+    return [] if step.offered is None or replaced is None else [(replaced, State.REPLACED)]
+
+
+def _retired(going: Iterable[Revision]) -> Sequence[Settlement]:
+    return [(found, AFTER_RETIRING[found.state]) for found in going]
 
 
 def _bound(ledger: Ledger, agents: Iterable[AgentName], binding: Binding | None, stamp: Stamp) -> list[Step]:
     """Bind agents that are not bound like this already."""
+    if binding is None:
+        return []
     present = ledger.bindings()
-    changed = [agent for agent in agents if binding is not None and present.get(agent) != binding]
-    for agent in changed:
-        if binding is not None:
-            ledger.bind(agent, binding, stamp)
-    return [_bound_step(ledger, agent) for agent in changed]
+    changed = [agent for agent in agents if present.get(agent) != binding]
+    ledger.bind(changed, binding, stamp)
+    book = ledger.current(changed)
+    return [_bound_step(name, book[name]) for name in (Name(Kind.AGENT, agent) for agent in changed)]
 
 
-def _bound_step(ledger: Ledger, agent: AgentName) -> Step:
-    name = Name(Kind.AGENT, agent)
-    present = ledger.current(agent)[name]
+def _bound_step(name: Name, present: Present) -> Step:
     found = present.live or present.waiting
     return Step(
         name=name,

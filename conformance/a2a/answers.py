@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.a2a.protocol import ERROR_INFO, ERRORS, EVENT_STREAM, INVALID_PARAMS, Binding
+from conformance.a2a.protocol import CLOSED, ERROR_INFO, ERRORS, EVENT_STREAM, INVALID_PARAMS, Binding
 from conformance.a2a.shapes import Object, is_object, objects
 from conformance.verdict import CannotExamine
 from conformance.wire import Exchange
@@ -75,7 +75,7 @@ class Answer:
     @property
     def at_the_door(self) -> bool:
         """Whether it comes from a door that wants other credentials, and not from what is behind."""
-        return self.exchange.status in (401, 403)
+        return self.exchange.status in CLOSED
 
     @property
     def envelopes(self) -> Sequence[Any]:

@@ -8,6 +8,8 @@ VERSION = "1.0"
 MEDIA_TYPE = "application/a2a+json"
 EVENT_STREAM = "text/event-stream"
 WELL_KNOWN = "/.well-known/agent-card.json"
+CLOSED = (401, 403)
+"""Statuses of a door that does not let somebody in (section 7.4)."""
 DOMAIN = "a2a-protocol.org"
 ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
 

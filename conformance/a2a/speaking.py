@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from conformance.a2a.answers import Answer
-from conformance.a2a.protocol import EVENT_STREAM, MEDIA_TYPE, OPERATIONS, VERSION, Binding
+from conformance.a2a.protocol import CLOSED, EVENT_STREAM, MEDIA_TYPE, OPERATIONS, VERSION, Binding
 from conformance.verdict import CannotExamine, Inapplicable
 from conformance.wire import Exchange, Stream, Wire
 
@@ -32,7 +32,6 @@ class Manner:
     extensions: tuple[str, ...] | None = None
     query: Mapping[str, str] = field(default_factory=dict[str, str])
     credential: Credential = Credential.GIVEN
-    content_type: str = ""
 
 
 USUAL = Manner()
@@ -71,10 +70,6 @@ class Speaker:
     def binding(self) -> Binding:
         return self.interface.binding
 
-    def over(self, wire: Wire) -> "Speaker":
-        """The same on another wire."""
-        return replace(self, wire=wire)
-
     async def ask(self, operation: str, params: Mapping[str, Any], manner: Manner = USUAL) -> Answer:
         """Ask for an operation and read all that is answered.
 
@@ -84,7 +79,7 @@ class Speaker:
         """
         answer = await self.knock(operation, params, manner)
         if answer.at_the_door and manner.credential is Credential.GIVEN:
-            raise self._outside(answer)
+            raise self._outside(answer.told)
         return answer
 
     async def knock(self, operation: str, params: Mapping[str, Any], manner: Manner = USUAL) -> Answer:
@@ -97,28 +92,31 @@ class Speaker:
 
     @asynccontextmanager
     async def open(self, operation: str, params: Mapping[str, Any]) -> AsyncGenerator[Stream]:
-        """Ask for a stream and leave it to the caller when to stop reading."""
+        """Ask for a stream and leave it to the caller when to stop reading. Raises as `ask` does."""
         request = self._request(operation, params, USUAL)
         async with self.wire.open(
             request.method, request.url, headers=request.headers, body=request.body, authorised=request.authorised
         ) as stream:
+            if stream.status in CLOSED:
+                await stream.body()
+                raise self._outside(f"HTTP {stream.status}")
             yield stream
 
     async def say(self, body: object, *, path: str = "") -> Answer:
-        """POST a body that may be anything, with the usual headers, to the URL or a path below it."""
+        """POST a body that may be anything, with the usual headers, to the URL or a path below it. Raises as `ask` does."""
         headers = self._headers(USUAL)
         exchange = await self.wire.post(self._below(path), body, headers=headers, authorised=self.trusted)
         answer = Answer(binding=self.binding, exchange=exchange, id="")
         if answer.at_the_door:
-            raise self._outside(answer)
+            raise self._outside(answer.told)
         return answer
 
-    def _outside(self, answer: Answer) -> Exception:
+    def _outside(self, told: str) -> Exception:
         """Why nothing can be said of what is behind the door."""
         if not self.wire.has_token:
             return Inapplicable(f"{self.interface.url} is not for everybody: {GIVE_TOKEN}.")
         why = "" if self.trusted else " It is not where its card came from, so it was not shown the token."
-        return CannotExamine(f"{self.interface.url} did not let the examiner in: {answer.told}.{why}")
+        return CannotExamine(f"{self.interface.url} did not let the examiner in: {told}.{why}")
 
     async def _send(self, request: _Request) -> Exchange:
         return await self.wire.send(
@@ -157,7 +155,7 @@ class Speaker:
         extensions = self.extensions if manner.extensions is None else manner.extensions
         usual = MEDIA_TYPE if self.binding is Binding.REST else "application/json"
         headers = [
-            ("content-type", manner.content_type or usual),
+            ("content-type", usual),
             ("accept", f"{usual}, application/json, {EVENT_STREAM}"),
         ]
         if manner.version:

@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from conformance.a2a.answers import Answer
-from conformance.a2a.protocol import VERSION, WELL_KNOWN, Binding
+from conformance.a2a.protocol import CLOSED, VERSION, WELL_KNOWN, Binding
 from conformance.a2a.shapes import Object, is_filled, is_object, items, member, objects
 from conformance.a2a.speaking import GIVE_TOKEN, Interface, Speaker
 from conformance.subject import Subject, Told
@@ -18,7 +18,6 @@ from conformance.wire import Exchange, Wire
 
 HELLO = "hello"
 NOTHING_THERE = (404, 405)
-CLOSED = (401, 403)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +60,7 @@ class A2aSubject(Subject):
         return {"messageId": f"examiner-{secrets.token_hex(8)}", "role": "ROLE_USER", "parts": parts, **members}
 
     def must_have_card(self) -> None:
-        """Whether there is a card to go by.
+        """See that there is a card to go by.
 
         Raises:
             Inapplicable: nobody said that there is an agent, or gave a token for the card.

@@ -17,6 +17,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError
 
+from registry.ledger import Addition
 from registry.migrate import migrate, migration_config
 from registry.model import AgentName, Binding, BindingKind, Refused, SkillId, Tls, ToolName
 from registry.operations import Registrar
@@ -122,7 +123,7 @@ def test_two_revisions_of_a_name_cannot_both_be_live(store: Store) -> None:
         digest = writing.ledger.keep_descriptors(manifest.descriptor_set)
         for number in (1, 2):
             offered = offered_agent(manifest.agents[0], digest)
-            writing.ledger.add(offered, number=number, state=State.LIVE, stamp=STAMP)
+            writing.ledger.add([Addition(offered=offered, number=number, state=State.LIVE)], STAMP)
     assert store.version() == 0
 
 
@@ -130,7 +131,7 @@ def test_a_revision_needs_its_descriptor_set(store: Store) -> None:
     manifest = manifest_of(PETS)
     with pytest.raises(IntegrityError), store.writing() as writing:
         offered = offered_agent(manifest.agents[0], manifest.digest)
-        writing.ledger.add(offered, number=1, state=State.LIVE, stamp=STAMP)
+        writing.ledger.add([Addition(offered=offered, number=1, state=State.LIVE)], STAMP)
 
 
 def test_history_says_who_when_and_why(store: Store, registrar: Registrar) -> None:
@@ -252,10 +253,11 @@ def test_ten_thousand_skills_load_in_seconds(store: Store, url: str) -> None:
         digest = writing.ledger.keep_descriptors(manifest.descriptor_set)
         for a in range(100):
             agent = replace(manifest.agents[0], name=AgentName(f"a{a}"))
-            writing.ledger.add(offered_agent(agent, digest), number=1, state=State.LIVE, stamp=STAMP)
+            offered = [offered_agent(agent, digest)]
             for s in range(100):
                 skill = replace(template, id=SkillId(f"a{a}.s{s}"), agent=agent.name, tool_name=ToolName(f"a{a}_s{s}"))
-                writing.ledger.add(offered_skill(skill, digest), number=1, state=State.LIVE, stamp=STAMP)
+                offered.append(offered_skill(skill, digest))
+            writing.ledger.add([Addition(offered=one, number=1, state=State.LIVE) for one in offered], STAMP)
     written = time.perf_counter()
     again = Store.open(url)
     catalog = again.catalog()

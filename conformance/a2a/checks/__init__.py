@@ -19,7 +19,7 @@ from conformance.a2a.checks import (
 from conformance.a2a.judging import together
 from conformance.a2a.survey import A2aSubject, Agents, survey
 from conformance.subject import Check, Paper
-from conformance.verdict import CannotExamine, NotOffered, Verdict
+from conformance.verdict import Verdict
 
 _FIRST = "a2a.card.served"
 _FEATURES = (

@@ -7,7 +7,7 @@ from typing import TypeGuard
 from urllib.parse import SplitResult, urlsplit
 
 from conformance.a2a.judging import verdict_of
-from conformance.a2a.protocol import VERSION, VERSION_NOT_SUPPORTED, WELL_KNOWN, Binding
+from conformance.a2a.protocol import CLOSED, VERSION, VERSION_NOT_SUPPORTED, WELL_KNOWN, Binding
 from conformance.a2a.shapes import (
     Found,
     Object,
@@ -19,7 +19,7 @@ from conformance.a2a.shapes import (
     missing_texts,
     objects,
 )
-from conformance.a2a.survey import CLOSED, NOTHING_THERE, A2aSubject, answers, declared_interfaces, speaker_of
+from conformance.a2a.survey import NOTHING_THERE, A2aSubject, answers, declared_interfaces, speaker_of
 from conformance.subject import Check
 from conformance.verdict import Broke, CannotExamine, Held, Inapplicable, NotOffered, Verdict
 from conformance.wire import Exchange

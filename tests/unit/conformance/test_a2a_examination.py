@@ -128,13 +128,10 @@ async def test_the_token_goes_only_where_the_card_came_from() -> None:
     elsewhere = copy.deepcopy(small_card()["supportedInterfaces"])
     elsewhere[1]["url"] = "http://elsewhere.test/rest"
     app = SmallAgent(replace(card(supportedInterfaces=elsewhere).mutation, heard=heard))
-    findings = {
-        one.requirement.id: one.outcome
-        async for one in examine(PAPER, Told(url=URL), wires=local_wires(app), seconds=20)
-    }
+    findings = await examined(app)
 
     assert {host for host, credential in shown if TOKEN in credential} == {"127.0.0.1:1"}
     assert "elsewhere.test" in {host for host, _ in shown}
-    rest = findings["a2a.rest.error-status"]
+    rest = findings["a2a.rest.error-status"].outcome
     assert isinstance(rest, Unexamined)
     assert "not shown the token" in rest.why
