@@ -17,6 +17,7 @@ from adapters.grpc.channels import Channels
 from adapters.grpc.converse import GrpcConverser
 from adapters.grpc.limits import Limits as GrpcLimits
 from adapters.langgraph.host import House, hosting
+from adapters.turn_events import TurnLimits
 from gateway.a2a.card_desk import CardDesk
 from gateway.a2a.card_security import TokenIssuer, provider_at, read_issuer
 from gateway.a2a.cards import Offer
@@ -110,7 +111,12 @@ async def open_gateway(config: Config) -> AsyncGenerator[Gateway]:
             principal=lambda name: _hosted(name, config, directory),
         )
         graphs = await opened.enter_async_context(
-            hosting({name: graph.graph for name, graph in config.graphs.items()}, house)
+            hosting(
+                {name: graph.graph for name, graph in config.graphs.items()},
+                house,
+                limits=TurnLimits(answer=config.limits.result_bytes),
+                in_hand=config.limits.calls_per_target,
+            )
         )
 
         async def keep_channels() -> None:

@@ -122,9 +122,11 @@ class Judge:
         self, standings: Sequence[Standing], name: str, scopes: frozenset[str], *, environment: str = "production"
     ) -> bool:
         """Whether every link of a chain may list an agent; what cannot be told is no. One question, not a listing."""
+        if not standings or self._catalog.agent(name) is None:  # and what anybody may make up is kept nowhere
+            return False
         try:
-            subject = self._subject(TargetKind.AGENT, name) if standings else None
-            views = self._views(tuple(standings), scopes, environment) if subject else ()
+            subject = self._subject(TargetKind.AGENT, name)
+            views = self._views(tuple(standings), scopes, environment)
             return subject is not None and all(self._policies.lists(view, subject.resource).allowed for view in views)
         except Exception:  # total, as `decide` is
             return False

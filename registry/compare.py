@@ -24,7 +24,7 @@ SKILL_FIELDS = (
 )  # fmt: skip
 AGENT_FIELDS = (
     "title", "description", "domain", "version", "tags", "examples", "icon_url", "documentation_url", "provider",
-    "classification", "visibility", "turns", "converse",
+    "classification", "visibility", "turns", "converse", "input_modes",
 )  # fmt: skip
 HINTS = ("read_only", "destructive", "idempotent", "open_world")
 

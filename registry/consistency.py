@@ -10,6 +10,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 
 from registry.extensions import extension_faults
 from registry.model import Agent, AgentName, BadRequest, JsonObject, JsonValue, Skill, Streaming
+from registry.modes import mode_faults
 from registry.names import AGENT_NAME, DOMAIN, RESERVED_TOOLS, SHOWN_URLS, SKILL_NAME, TOOL_NAME, VERSION
 from registry.protoc.descriptors import private_pool, read_set
 
@@ -73,6 +74,7 @@ def _in_agent(agent: Agent, skills: Sequence[Skill], pool: DescriptorPool) -> It
     if agent.turns.max_attempts < 1:
         yield "turns.max_attempts: must be at least 1."
     yield from (f"extensions: {fault}" for fault in extension_faults(agent.extensions))
+    yield from (f"input_modes: {fault}" for fault in mode_faults(agent.input_modes))
     if agent.converse and not _converses(agent, pool):
         yield f'converse: "{agent.converse}" is not a method Turn → stream TurnEvent of {agent.service}.'
 

@@ -48,7 +48,7 @@ _SKILL_OPTIONAL = frozenset({"params", "exclusive"})
 _AGENT_TEXTS = ("name", "title", "description", "domain", "version", "service", "icon_url", "documentation_url",
                 "provider", "converse")  # fmt: skip
 _AGENT_KEYS = frozenset(Agent.__slots__)
-_AGENT_OPTIONAL = frozenset({"extensions"})
+_AGENT_OPTIONAL = frozenset({"extensions", "input_modes"})
 _HINT_KEYS = frozenset(Hints.__slots__)
 _PARAM_KEYS = frozenset(Param.__slots__)
 _TURN_KEYS = frozenset(TurnRules.__slots__)
@@ -125,7 +125,8 @@ def read_skill(document: JsonObject) -> Skill:
 
 
 def write_agent(agent: Agent) -> JsonObject:
-    """An agent as a document. Without extensions it is what it was before there were any, and so is its pin."""
+    """An agent as a document. Without extensions and input modes it is what it was before there were any, and so is its
+    pin."""
     document: dict[str, JsonValue] = {
         "name": agent.name,
         "title": agent.title,
@@ -153,6 +154,8 @@ def write_agent(agent: Agent) -> JsonObject:
         document["extensions"] = [
             {name: getattr(extension, name) for name in Extension.__slots__} for extension in agent.extensions
         ]
+    if agent.input_modes:
+        document["input_modes"] = agent.input_modes
     return document
 
 
@@ -185,6 +188,7 @@ def read_agent(document: JsonObject) -> Agent:
             _extension(each, f"extensions[{index}]")
             for index, each in enumerate(_list(document.get("extensions", ()), "extensions"))
         ),
+        input_modes=_texts(document.get("input_modes", ()), "input_modes"),
     )
 
 

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
@@ -27,12 +28,19 @@ Settlement: TypeAlias = tuple[Revision, State]
 
 @dataclass(frozen=True, slots=True)
 class LiveRow:
-    """What the catalog needs to know of a live revision before it reads its document. `since` is when it went live: as
-    it was published or, where it waited, as it was approved."""
+    """Which revision of a name is live."""
 
     name: Name
     agent: AgentName
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class LiveDocument:
+    """What else the catalog needs to know of a live revision that it does not have yet. `since` is when it went live:
+    as it was published or, where it waited, as it was approved."""
+
+    text: str
     pin: Pin
     descriptors: Digest
     since: datetime
@@ -76,27 +84,23 @@ class Ledger:
         self._connection.execute(sa.update(catalog_version).values(version=catalog_version.c.version + 1))
 
     def live_rows(self) -> tuple[LiveRow, ...]:
-        """Every live revision, without its document."""
+        """Every live revision, without its document: all that a catalog looks at of what did not change."""
         c = revision.c
-        rows = self._connection.execute(
-            sa.select(
-                c.kind, c.name, c.agent, c.number, c.pin, c.descriptors, sa.func.coalesce(c.settled_at, c.published_at)
-            ).where(c.state == State.LIVE)
-        )
-        return tuple(
-            LiveRow(Name(KINDS[kind], name), AgentName(agent), number, Pin(pin), Digest(digest), _utc(since))
-            for kind, name, agent, number, pin, digest, since in rows
-        )
+        rows = self._connection.execute(sa.select(c.kind, c.name, c.agent, c.number).where(c.state == State.LIVE)).all()
+        return tuple(LiveRow(Name(KINDS[kind], name), AgentName(agent), number) for kind, name, agent, number in rows)
 
-    def live_documents(self, kind: Kind, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    def live_documents(self, kind: Kind, names: Sequence[str]) -> Iterator[tuple[str, LiveDocument]]:
         """Name and document of live revisions of these names."""
         c = revision.c
-        query = sa.select(c.name, c.document).where(c.state == State.LIVE, c.kind == kind)
-        if len(names) > MANY:
-            wanted = frozenset(names)
-            yield from ((name, text) for name, text in self._connection.execute(query) if name in wanted)
-        elif names:
-            yield from ((name, text) for name, text in self._connection.execute(query.where(c.name.in_(names))))
+        since = sa.func.coalesce(c.settled_at, c.published_at)
+        query = sa.select(c.name, c.document, c.pin, c.descriptors, since).where(c.state == State.LIVE, c.kind == kind)
+        wanted = frozenset(names)
+        if len(wanted) <= MANY:
+            query = query.where(c.name.in_(wanted))
+        rows = self._connection.execute(query) if wanted else ()
+        for name, text, pin, descriptors, at in rows:
+            if name in wanted:
+                yield name, LiveDocument(text, Pin(pin), Digest(descriptors), _utc(at))
 
     def current(self, agents: Sequence[AgentName]) -> dict[Name, Present]:
         """What the book says of agents and of every skill they ever had; nothing of an agent that never was."""
@@ -144,7 +148,9 @@ class Ledger:
 
     def bindings(self) -> dict[AgentName, Binding]:
         """Where every agent is bound."""
-        return {AgentName(row.agent): _binding(row) for row in self._connection.execute(sa.select(binding))}
+        c = binding.c
+        rows = self._connection.execute(sa.select(c.agent, c.kind, c.targets, c.tls)).all()
+        return {AgentName(agent): _binding(kind, targets, tls) for agent, kind, targets, tls in rows}
 
     def add(self, additions: Iterable[Addition], stamp: Stamp) -> None:
         """Write revisions."""
@@ -288,9 +294,11 @@ def _revision(row: Row) -> Revision:
     )
 
 
-def _binding(row: Row) -> Binding:
-    tls = None if row.tls is None else Tls(**json.loads(row.tls))
-    return Binding(kind=BindingKind(row.kind), targets=tuple(json.loads(row.targets)), tls=tls)
+@lru_cache(maxsize=8192)
+def _binding(kind: str, targets: str, tls: str | None) -> Binding:
+    """Kept, since every new catalog asks for those of all agents, and few of them change."""
+    found = None if tls is None else Tls(**json.loads(tls))
+    return Binding(kind=BindingKind(kind), targets=tuple(json.loads(targets)), tls=found)
 
 
 def _utc(at: datetime) -> datetime:

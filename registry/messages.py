@@ -92,8 +92,9 @@ def _in_parts(parts: tuple[Part, ...]) -> Iterator[Fault]:
         yield Fault("/parts", f"has {len(parts):,} items; {PARTS:,} are allowed")
         return
     for number, part in enumerate(parts):
-        if weigh(part.data, levels=LEVELS) is None:
-            yield Fault(f"/parts/{number}/data", _TOO_DEEP)
+        for name, value in (("data", part.data), ("metadata", part.metadata)):
+            if weigh(value, levels=LEVELS) is None:
+                yield Fault(f"/parts/{number}/{name}", _TOO_DEEP)
 
 
 @cache

@@ -1,14 +1,16 @@
 """What an agent may not settle by itself, though policy lets it publish itself (`baseline.agent-publishes-itself`).
 
 Policies read tags, classifications and approvals that a manifest claims, of an agent also when it is the one who asks.
-So what an agent says in its own favour waits for somebody else, even in its first revision; later ones wait anyway. And
-what somebody else has retired does not come back with the agent's next start.
+So what an agent says in its own favour waits for somebody else, even in its first revision; later ones wait anyway. So do
+methods that it describes itself, since it could have the gateway call those of any service that it can name the address
+of. And what somebody else has retired does not come back with the agent's next start.
 """
+
+from typing import Final
 
 from registry.ledger import Present
 from registry.model import (
     Agent,
-    Approval,
     Binding,
     Classification,
     Principal,
@@ -17,6 +19,10 @@ from registry.model import (
     Visibility,
 )
 from registry.revisions import Offered
+
+
+CONVERSE: Final = "/interchange.v1.ConversingAgent/Converse"
+"""The one method that an agent need not ask anybody about."""
 
 
 def waits_for_others(offered: Offered, present: Present, by: Principal) -> bool:
@@ -39,10 +45,10 @@ def refuse_borrowed_keys(binding: Binding, by: Principal) -> None:
 
 
 def _in_its_own_favour(offered: Offered) -> bool:
-    """Whether it opens more doors than an agent or skill that says nothing of itself."""
+    """Whether it opens more doors than an agent that only converses and says nothing of itself."""
     content = offered.content
     if content.tags or content.classification < Classification.INTERNAL:
         return True
     if isinstance(content, Agent):
-        return content.visibility is Visibility.PUBLIC
-    return content.approval is Approval.NEVER
+        return content.visibility is Visibility.PUBLIC or content.converse not in {"", CONVERSE}
+    return True

@@ -16,7 +16,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 
 from registry.catalog import AgentEntry, Catalog, SkillEntry
-from registry.ledger import Ledger, LiveRow
+from registry.ledger import Ledger, LiveDocument, LiveRow
 from registry.model import Agent, AgentName, Binding, Digest, Refused, Skill, SkillId
 from registry.revisions import Kind, read_content
 from registry.tables import HEAD, alembic_version, catalog_version, descriptor_set, metadata
@@ -168,7 +168,7 @@ def _catalog(
     version: int,
     rows: tuple[LiveRow, ...],
     before: Catalog,
-    documents: Mapping[str, str],
+    documents: Mapping[str, LiveDocument],
     bindings: Mapping[AgentName, Binding],
     descriptors: Mapping[Digest, bytes],
 ) -> Catalog:
@@ -207,35 +207,39 @@ def _known_skill(row: LiveRow, before: Catalog) -> SkillEntry | None:
 def _agent_entry(
     row: LiveRow,
     before: Catalog,
-    documents: Mapping[str, str],
+    documents: Mapping[str, LiveDocument],
     binding: Binding | None,
     skills: tuple[SkillId, ...],
 ) -> AgentEntry:
     known = _known_agent(row, before)
-    if known is not None and known.binding == binding and known.agent.skills == skills:
-        return known
-    agent = known.agent if known is not None else cast("Agent", read_content(Kind.AGENT, documents[row.name.text]))
+    if known is not None:
+        if known.binding == binding and known.agent.skills == skills:
+            return known
+        return replace(known, agent=replace(known.agent, skills=skills), binding=binding)
+    document = documents[row.name.text]
     return AgentEntry(
-        agent=replace(agent, skills=skills),
+        agent=replace(cast("Agent", read_content(Kind.AGENT, document.text)), skills=skills),
         revision=row.number,
-        pin=row.pin,
+        pin=document.pin,
         binding=binding,
-        published_at=row.since.timestamp(),
+        published_at=document.since.timestamp(),
     )
 
 
-def _skill_entry(row: LiveRow, before: Catalog, documents: Mapping[str, str], binding: Binding | None) -> SkillEntry:
+def _skill_entry(
+    row: LiveRow, before: Catalog, documents: Mapping[str, LiveDocument], binding: Binding | None
+) -> SkillEntry:
     known = _known_skill(row, before)
     if known is not None:
         return known if known.binding == binding else replace(known, binding=binding)
-    skill = cast("Skill", read_content(Kind.SKILL, documents[row.name.text]))
+    document = documents[row.name.text]
     return SkillEntry(
-        skill=skill,
+        skill=cast("Skill", read_content(Kind.SKILL, document.text)),
         revision=row.number,
-        pin=row.pin,
-        descriptors=row.descriptors,
+        pin=document.pin,
+        descriptors=document.descriptors,
         binding=binding,
-        published_at=row.since.timestamp(),
+        published_at=document.since.timestamp(),
     )
 
 

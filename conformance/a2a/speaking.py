@@ -103,7 +103,7 @@ class Speaker:
             yield stream
 
     async def say(self, body: object, *, path: str = "") -> Answer:
-        """POST a body that may be anything, with the usual headers, to the URL or a path below it. Raises as `ask` does."""
+        """POST a body that may be anything, with the usual headers, to the URL or below it. Raises as `ask` does."""
         headers = self._headers(USUAL)
         exchange = await self.wire.post(self._below(path), body, headers=headers, authorised=self.trusted)
         answer = Answer(binding=self.binding, exchange=exchange, id="")

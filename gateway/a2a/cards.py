@@ -40,6 +40,7 @@ def write_card(entry: AgentEntry, skills: Sequence[SkillEntry], offer: Offer) ->
     """The card of an agent, without signatures; of its skills, it has these and in this order."""
     agent, shown = entry.agent, [found.skill for found in skills]
     modes = [TEXT, JSON] if agent.converses else [JSON]
+    taken = [*modes, *agent.input_modes] if agent.converses else modes
     return without_empty(
         {
             "name": agent.title or agent.name,
@@ -60,7 +61,7 @@ def write_card(entry: AgentEntry, skills: Sequence[SkillEntry], offer: Offer) ->
             },
             "securitySchemes": security_schemes(offer.issuer, {scope for skill in shown for scope in skill.scopes}),
             "securityRequirements": security_requirements(offer.issuer),
-            "defaultInputModes": modes,
+            "defaultInputModes": taken,
             "defaultOutputModes": modes,
             "skills": [*([_converse(agent)] if agent.converses else []), *(_skill(one, offer) for one in shown)],
         }
@@ -105,7 +106,7 @@ def _converse(agent: Agent) -> JsonObject:
         "description": f"Answers messages, in text or data. {agent.description}".strip(),
         "tags": agent.tags or (CONVERSE,),
         "examples": agent.examples,
-        "inputModes": [TEXT, JSON],
+        "inputModes": [TEXT, JSON, *agent.input_modes],
         "outputModes": [TEXT, JSON],
     }
 

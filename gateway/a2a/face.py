@@ -126,7 +126,7 @@ class A2aFace:
         ):
             if not is_rpc:
                 below = {**scope, "path": place.rest, "root_path": "", "raw_path": place.rest.encode()}
-                await self._rest(below, receive, answering)
+                await self._rest(below, receive, _labelled(answering))
             elif scope["method"] != "POST":
                 await _wrong_method(scope, receive, send)
             else:
@@ -197,6 +197,18 @@ def _naming_extensions(send: Send, extensions: Sequence[str]) -> Send:
         await send(message)
 
     return naming
+
+
+def _labelled(send: Send) -> Send:
+    """A send that gives errors over REST the media type that the SDK gives answers only (section 11.2)."""
+
+    async def labelled(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] >= 400:
+            others = [(name, value) for name, value in message["headers"] if name != b"content-type"]
+            message = {**message, "headers": [*others, (b"content-type", b"application/a2a+json")]}
+        await send(message)
+
+    return labelled
 
 
 def _nothing() -> Response:

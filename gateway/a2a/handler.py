@@ -154,6 +154,8 @@ def _admitted(context: ServerCallContext) -> Asked:
 
 
 def _not_found(task: str) -> NoReturn:
+    if not task:
+        raise invalid({"id": "is missing"})
     raise TaskNotFoundError(f"There is no task {task[:64]!r}.")
 
 

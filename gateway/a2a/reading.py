@@ -4,13 +4,14 @@ One data part that names a skill is an invocation of it; anything else is said t
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final, cast
 
 from a2a.types import a2a_pb2 as wire
 from a2a.utils.errors import (
     A2AError,
+    ContentTypeNotSupportedError,
     InvalidParamsError,
     PushNotificationNotSupportedError,
     TaskNotFoundError,
@@ -22,6 +23,7 @@ from gateway.a2a.parts import read_part
 from policies.identity.tokens import Verified
 from registry.model import (
     Action,
+    Agent,
     Call,
     Deadline,
     JsonObject,
@@ -31,11 +33,15 @@ from registry.model import (
     TargetKind,
     new_call_id,
 )
+from registry.modes import takes
 
 PARTS: Final = 256
 """Parts of one message."""
 ID_LENGTH: Final = 256
 """Characters of an id that a client makes."""
+
+INPUT_MODES: Final = ("text/plain", "application/json")
+"""What every agent takes, at least."""
 
 _INVOCATION: Final = {"skill", "arguments"}
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]*+={0,2}")
@@ -60,6 +66,7 @@ def read_message(params: wire.SendMessageRequest, asked: Asked, *, seconds: floa
     deadline = Deadline.after(seconds)
     if invocation is not None:
         return _call(asked.verified, *invocation, deadline=deadline)
+    _check_modes(parts, asked.entry.agent)
     if not asked.entry.agent.converses:
         raise UnsupportedOperationError(_only_skills(asked))
     content: dict[str, JsonValue] = {"conversation": message.context_id} if message.context_id else {}
@@ -132,6 +139,16 @@ def _check_bytes(params: object) -> None:
     written = enumerate(_member(part, "raw") for part in _raw_parts(params))
     if faults := [number for number, raw in written if isinstance(raw, str) and not _BASE64.fullmatch(raw)]:
         raise invalid({f"message.parts[{number}].raw": "must be base64" for number in faults})
+
+
+def _check_modes(parts: Iterable[Part], agent: Agent) -> None:
+    """Refuse bytes and links of a media type that the agent does not take. Text is text, whatever is said about it."""
+    taken = (*INPUT_MODES, *agent.input_modes)
+    for part in parts:
+        if part.text is None and part.media_type and not takes(taken, part.media_type):
+            raise ContentTypeNotSupportedError(
+                f"{agent.name} takes {', '.join(taken)}, and no {_shown(part.media_type)}."
+            )
 
 
 def _raw_parts(params: object) -> list[Any]:

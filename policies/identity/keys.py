@@ -5,14 +5,14 @@ module except as signatures.
 """
 
 import base64
-import json
+from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
+import orjson
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
@@ -21,6 +21,7 @@ from registry.model import BadRequest, JsonObject
 
 ALGORITHM = "ES256"
 
+_AT_RANDOM = ECDSA(hashes.SHA256())
 _SAME_EVERY_TIME = ECDSA(hashes.SHA256(), deterministic_signing=True)
 
 
@@ -30,23 +31,29 @@ class SigningKey:
     def __init__(self, key: ECKey) -> None:
         self.key = key
         self.kid = key.thumbprint()
+        self._private = key.get_op_key("sign")
+        self._header = lru_cache(maxsize=16)(self._write_header)
 
     def sign(self, claims: JsonObject, *, typ: str = "at+jwt") -> str:
         """A compact JWS over the claims; `typ` says what kind of token it is (RFC 9068 §2.1)."""
-        header = {"alg": ALGORITHM, "typ": typ, "kid": self.kid}
-        return jwt.encode(header, dict(claims), self.key, algorithms=[ALGORITHM], default_type=None)
+        whole = f"{self._header(typ)}.{_base64url(orjson.dumps(claims))}"
+        return f"{whole}.{self._signature(whole, _AT_RANDOM)}"
 
     def sign_detached(self, payload: bytes, header: JsonObject) -> tuple[str, str]:
         """Protected header and signature of a JWS whose payload travels on its own (RFC 7515, appendix F).
 
         Whatever is signed is signed the same way every time (RFC 6979): on every replica and after every restart.
         """
-        protected = _base64url(
-            json.dumps({"alg": ALGORITHM, "kid": self.kid, **header}, separators=(",", ":")).encode()
-        )
-        whole = f"{protected}.{_base64url(payload)}".encode()
-        r, s = decode_dss_signature(self.key.get_op_key("sign").sign(whole, _SAME_EVERY_TIME))
-        return protected, _base64url(r.to_bytes(32, "big") + s.to_bytes(32, "big"))
+        protected = _base64url(orjson.dumps({"alg": ALGORITHM, "kid": self.kid, **header}))
+        return protected, self._signature(f"{protected}.{_base64url(payload)}", _SAME_EVERY_TIME)
+
+    def _write_header(self, typ: str) -> str:
+        return _base64url(orjson.dumps({"alg": ALGORITHM, "typ": typ, "kid": self.kid}))
+
+    def _signature(self, text: str, how: ECDSA) -> str:
+        """The signature as RFC 7518 §3.4 has it: both numbers, 32 bytes each."""
+        r, s = decode_dss_signature(self._private.sign(text.encode(), how))
+        return _base64url(r.to_bytes(32, "big") + s.to_bytes(32, "big"))
 
     def public(self) -> JsonObject:
         """The public half as a JWK."""

@@ -41,7 +41,7 @@ class Extension:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agent:
     """One agent. `converse` is its method of signature `Turn -> stream TurnEvent`, `/package.Service/Method`; empty if
-    it has none."""
+    it has none. `input_modes` are the media types that it takes beside text and JSON, `image/*` for all of a kind."""
 
     name: AgentName
     title: str
@@ -60,6 +60,7 @@ class Agent:
     turns: TurnRules = TurnRules()
     converse: str = ""
     extensions: tuple[Extension, ...] = ()
+    input_modes: tuple[str, ...] = ()
 
     @property
     def converses(self) -> bool:

@@ -4,6 +4,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from interchange.v1.annotations_pb2 import AgentOptions
 
 from registry.extensions import extension_faults
+from registry.modes import mode_faults
 from registry.model import Agent, AgentName, SkillId
 from registry.names import AGENT_NAME, DOMAIN, SHOWN_URLS, VERSION, snake_case, words
 from registry.protoc.annotations import Note
@@ -67,6 +68,8 @@ def check_agent_settings(label: str, note: Note[AgentOptions], problems: Problem
             problems.add(note.at(field), f'{field} "{url}" is not an http or https URL.')
     for fault in extension_faults(agent_settings(options)["extensions"]):
         problems.add(note.at("extensions"), fault)
+    for fault in mode_faults(options.input_modes):
+        problems.add(note.at("input_modes"), fault)
     if is_newer(options):
         problems.add(note.place, NEWER)
     for field in unknown_words(options):

@@ -96,6 +96,7 @@ class AgentSettings(TypedDict):
     visibility: Visibility
     turns: TurnRules
     extensions: tuple[Extension, ...]
+    input_modes: tuple[str, ...]
 
 
 def skill_settings(options: SkillOptions, *, classification: Classification) -> SkillSettings:
@@ -126,6 +127,7 @@ def agent_settings(options: AgentOptions) -> AgentSettings:
         extensions=tuple(
             Extension(uri=each.uri, description=each.description, required=each.required) for each in options.extensions
         ),
+        input_modes=tuple(options.input_modes),
     )
 
 
@@ -170,6 +172,7 @@ def options_of_agent(agent: Agent) -> AgentOptions:
             options_pb2.Extension(uri=each.uri, description=each.description, required=each.required)
             for each in agent.extensions
         ],
+        input_modes=agent.input_modes,
     )
 
 

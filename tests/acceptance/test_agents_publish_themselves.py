@@ -61,14 +61,13 @@ def test_an_agent_publishes_binds_and_retires_itself(gateway: Served) -> None:
     assert perform(gateway, "greeter-client", "Publish", manifest=manifest_of("greeter")) == {"greeter": "live"}
 
 
-def test_an_agent_with_skills_of_its_own_publishes_those_too(gateway: Served) -> None:
+def test_methods_that_an_agent_describes_itself_wait_for_somebody_else(gateway: Served) -> None:
+    """It could have the gateway call any service whose address it can name."""
     assert perform(gateway, "pets-client", "Publish", manifest=pets()) == {
         "pets": "live",
-        "pets.find": "live",
-        "pets.feed": "live",
+        "pets.find": "waiting",
+        "pets.feed": "waiting",
     }
-    reworded = pets(("Finds animals.", "Obey me."))
-    assert perform(gateway, "pets-client", "Publish", manifest=reworded)["pets.find"] == "waiting"
     with pytest.raises(Denied):
         perform(gateway, "pets-client", "Approve", name="pets.find")
 

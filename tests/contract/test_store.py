@@ -18,6 +18,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError
 
 from registry.ledger import Addition
+from registry.manifest import write_manifest
 from registry.migrate import migrate, migration_config
 from registry.model import AgentName, Binding, BindingKind, Refused, SkillId, Tls, ToolName
 from registry.operations import Registrar
@@ -272,6 +273,33 @@ def test_ten_thousand_skills_load_in_seconds(store: Store, url: str) -> None:
     )
     assert len(catalog.skills) == 10_000
     assert loaded - written < 10
+
+
+def test_many_agents_take_as_many_statements_as_few(store: Store, registrar: Registrar) -> None:
+    engine: sa.Engine = store._engine  # pyright: ignore[reportPrivateUsage]
+    statements: list[str] = []
+
+    def note(_: object, __: object, statement: str, *___: object) -> None:
+        statements.append(statement)
+
+    def statements_of(manifest: str) -> list[str]:
+        statements.clear()
+        publish(registrar, manifest, binding={"targets": ["h:1"]})
+        return [*statements]
+
+    event.listen(engine, "before_cursor_execute", note)
+    few, many = statements_of(agents_alone("few", 2)), statements_of(agents_alone("many", 200))
+    event.remove(engine, "before_cursor_execute", note)
+    assert len(store.catalog().agents) == 202
+    assert len(many) <= len(few)
+
+
+def agents_alone(prefix: str, count: int) -> str:
+    """A manifest of agents without skills."""
+    manifest = manifest_of(PETS)
+    alone = replace(manifest.agents[0], skills=())
+    agents = tuple(replace(alone, name=AgentName(f"{prefix}_{number:03}")) for number in range(count))
+    return write_manifest(replace(manifest, agents=agents, skills=()))
 
 
 def test_the_tables_are_those_that_the_migrations_make(store: Store) -> None:

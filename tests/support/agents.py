@@ -31,6 +31,8 @@ from tests.support.served import Served
 
 T = TypeVar("T")
 SECONDS = 30.0
+HTTP = httpx.Client(timeout=SECONDS, trust_env=False)
+"""For requests whose connection is not what a test is about; to make a client takes longer than most of them."""
 
 
 class Agents:
@@ -176,7 +178,7 @@ class Door:
     def post(self, url: str, body: object) -> httpx.Response:
         """JSON, or bytes as they are."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return httpx.post(url, content=content, headers=self.sent(), timeout=SECONDS)
+        return HTTP.post(url, content=content, headers=self.sent())
 
     def rpc(self, agent: str, method: str, params: object) -> httpx.Response:
         """One request over JSON-RPC."""
@@ -194,10 +196,8 @@ class Door:
     def streaming(self, agent: str, *parts: Mapping[str, Any]) -> Generator["Events"]:
         """SendStreamingMessage over REST, read as it comes; the client leaves with the context."""
         content = json.dumps(params(*parts)).encode()
-        with (
-            httpx.Client(timeout=SECONDS) as client,
-            client.stream("POST", f"{self.of(agent)}/message:stream", content=content, headers=self.sent()) as response,
-        ):
+        url = f"{self.of(agent)}/message:stream"
+        with HTTP.stream("POST", url, content=content, headers=self.sent()) as response:
             yield Events(response)
 
     def stream(self, agent: str, *parts: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -31,6 +31,7 @@ class About(TypedDict):
     """What an agent says of itself. `name` and `domain` must be those that the gateway's directory gives it.
 
     `title`, `description`, `examples` (things one may say to it) and `tags` are what people and models choose by.
+    `input_modes` are the media types that it takes beside text and JSON (`image/png`, `image/*`).
     `version` is of the agent, semver. `visibility` is of its card, `classification` of what it handles. `timeout` is in
     seconds, of one attempt at a turn; `history` is how many earlier messages come with one.
     """
@@ -48,6 +49,7 @@ class About(TypedDict):
     classification: NotRequired[Literal["public", "internal", "confidential", "restricted"]]
     visibility: NotRequired[Literal["authenticated", "public"]]
     extensions: NotRequired[Sequence[Extension]]
+    input_modes: NotRequired[Sequence[str]]
     timeout: NotRequired[float]
     max_attempts: NotRequired[int]
     when_busy: NotRequired[Literal["queue", "reject"]]
@@ -96,6 +98,8 @@ def _write_agent(about: About) -> Mapping[str, Any]:
             {"uri": each["uri"], "description": each.get("description", ""), "required": each.get("required", False)}
             for each in extensions
         ]
+    if modes := about.get("input_modes"):
+        document["input_modes"] = list(modes)
     return document
 
 

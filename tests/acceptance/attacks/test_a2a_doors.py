@@ -3,10 +3,9 @@
 import re
 from collections.abc import Generator, Mapping
 
-import httpx
 import pytest
 
-from tests.support.agents import Door, invoking, params, publish_as_operator, text
+from tests.support.agents import HTTP, Door, invoking, params, publish_as_operator, text
 from tests.support.odd_agent import OddAgent, odd_agent
 from tests.support.office import office
 from tests.support.raw_http import say, statuses
@@ -156,7 +155,7 @@ async def test_the_challenge_says_where_to_get_a_token(port: int, gateway: Serve
     answer = (await say(port, asked("GET", "/agents/nobody"))).decode()
     address = answer.partition('resource_metadata="')[2].partition('"')[0]
     assert "oddity" not in answer
-    assert httpx.get(address).json()["resource"] == f"{gateway.url}/agents"
+    assert HTTP.get(address).json()["resource"] == f"{gateway.url}/agents"
 
 
 @pytest.mark.parametrize(
@@ -244,7 +243,7 @@ def test_the_skills_of_a_hidden_agent_are_hidden(gateway: Served, stranger: str)
 
 def test_who_may_use_an_agent_sees_it(gateway: Served) -> None:
     door = Door(gateway.url, gateway.token("ada"))
-    card = httpx.get(door.of("oddity") + CARD, headers=door.sent())
+    card = HTTP.get(door.of("oddity") + CARD, headers=door.sent())
     assert (card.status_code, card.json()["name"]) == (200, "Oddity")
     assert card.headers["cache-control"].startswith("private")
 
@@ -253,13 +252,13 @@ def test_who_may_use_an_agent_sees_it(gateway: Served) -> None:
 
 
 def test_a_public_card_is_read_by_anybody(gateway: Served) -> None:
-    response = httpx.get(f"{gateway.url}/agents/herald{CARD}")
+    response = HTTP.get(f"{gateway.url}/agents/herald{CARD}")
     assert (response.status_code, response.json()["name"]) == (200, "Herald")
     assert response.json()["signatures"]
     assert response.headers["cache-control"].startswith("public")
-    again = httpx.get(f"{gateway.url}/agents/herald{CARD}", headers={"if-none-match": response.headers["etag"]})
+    again = HTTP.get(f"{gateway.url}/agents/herald{CARD}", headers={"if-none-match": response.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
-    head = httpx.head(f"{gateway.url}/agents/herald{CARD}")
+    head = HTTP.head(f"{gateway.url}/agents/herald{CARD}")
     assert (head.status_code, head.content, head.headers["etag"]) == (200, b"", response.headers["etag"])
 
 
@@ -273,33 +272,33 @@ async def test_the_agent_of_a_public_card_is_not(port: int, method: str) -> None
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 def test_a_public_card_is_only_read(gateway: Served, method: str) -> None:
-    response = httpx.request(method, f"{gateway.url}/agents/herald{CARD}", json=params(text("hi")))
+    response = HTTP.request(method, f"{gateway.url}/agents/herald{CARD}", json=params(text("hi")))
     assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
 
 
 def test_a_bad_token_does_not_read_a_public_card(gateway: Served, stranger: str) -> None:
     for credential in ("Bearer x", f"Bearer {stranger[:-4]}AAAA"):
-        response = httpx.get(f"{gateway.url}/agents/herald{CARD}", headers={"authorization": credential})
+        response = HTTP.get(f"{gateway.url}/agents/herald{CARD}", headers={"authorization": credential})
         assert response.status_code == 401
         assert 'error="invalid_token"' in response.headers["www-authenticate"]
-    turn = httpx.get(f"{gateway.url}/agents/herald{CARD}", headers={"ix-turn-token": "x"})
+    turn = HTTP.get(f"{gateway.url}/agents/herald{CARD}", headers={"ix-turn-token": "x"})
     assert turn.status_code == 401
 
 
 def test_who_may_not_list_a_public_agent_reads_its_card_without_a_token_only(gateway: Served, stranger: str) -> None:
     headers = {"authorization": f"Bearer {stranger}"}
-    assert httpx.get(f"{gateway.url}/agents/herald{CARD}", headers=headers).status_code == 404
+    assert HTTP.get(f"{gateway.url}/agents/herald{CARD}", headers=headers).status_code == 404
 
 
 # The card at the root of the host
 
 
 def test_without_a_default_agent_there_is_no_card_at_the_root(gateway: Served, stranger: str) -> None:
-    plain = httpx.get(gateway.url + CARD)
-    known = httpx.get(gateway.url + CARD, headers=bearer(stranger))
+    plain = HTTP.get(gateway.url + CARD)
+    known = HTTP.get(gateway.url + CARD, headers=bearer(stranger))
     assert plain.status_code == known.status_code == 404
     assert plain.content == known.content
-    assert httpx.get(gateway.url + CARD, headers=bearer("x")).status_code == 401
+    assert HTTP.get(gateway.url + CARD, headers=bearer("x")).status_code == 401
 
 
 @pytest.fixture(scope="module")
@@ -313,7 +312,7 @@ def test_the_default_agents_card_is_at_the_root_as_far_as_one_may_see_it(fronted
     ada, stranger = bearer(fronted.token("ada")), bearer(fronted.token("stranger"))
 
     def seen(headers: Headers = NONE) -> int:
-        return httpx.get(fronted.url + CARD, headers=headers).status_code
+        return HTTP.get(fronted.url + CARD, headers=headers).status_code
 
     assert (seen(), seen(ada), seen(stranger)) == (401, 404, 404)
     publish_as_operator(fronted, {"name": "herald", "domain": "office"}, oddity.target)
@@ -323,7 +322,7 @@ def test_the_default_agents_card_is_at_the_root_as_far_as_one_may_see_it(fronted
     )
     assert (seen(), seen(ada), seen(stranger), seen(bearer("x"))) == (200, 200, 404, 401)
 
-    root, own = httpx.get(fronted.url + CARD), httpx.get(f"{fronted.url}/agents/herald{CARD}")
+    root, own = HTTP.get(fronted.url + CARD), HTTP.get(f"{fronted.url}/agents/herald{CARD}")
     assert (root.content, root.headers) == (own.content, own.headers)
-    assert httpx.post(fronted.url + CARD, json={}).status_code == 405
-    assert httpx.post(f"{fronted.url}/message:send", json={}).status_code == 404
+    assert HTTP.post(fronted.url + CARD, json={}).status_code == 405
+    assert HTTP.post(f"{fronted.url}/message:send", json={}).status_code == 404

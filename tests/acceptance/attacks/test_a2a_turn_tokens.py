@@ -20,6 +20,7 @@ from policies.identity.keys import generate_signing_key, load_signing_key
 from policies.identity.turn_tokens import TurnClaims, TurnTokens
 from registry.model import AgentName, Chain, Domain, Principal, PrincipalKind, TurnId
 from tests.support.agents import (
+    HTTP,
     Agents,
     Audit,
     Door,
@@ -110,7 +111,7 @@ def stream(served: Served, bearer: str, headers: dict[str, str]) -> httpx.Respon
 
 def card(served: Served, bearer: str, headers: dict[str, str]) -> httpx.Response:
     door = Door(served.url, bearer, headers)
-    return httpx.get(f"{door.of('odd')}/.well-known/agent-card.json", headers=door.sent())
+    return HTTP.get(f"{door.of('odd')}/.well-known/agent-card.json", headers=door.sent())
 
 
 DOORS = pytest.mark.parametrize("knock", [mcp_call, mcp_session, over_rpc, over_rest, stream, card])
@@ -223,7 +224,7 @@ def test_none_or_two_turn_tokens_are_no_request(
 ) -> None:
     sent = [(name, value.replace("TOKEN", turn.token)) for name, value in headers]
     door = Door(gateway.url, clerk)
-    response = httpx.get(
+    response = HTTP.get(
         f"{door.of('odd')}/.well-known/agent-card.json", headers=[("authorization", f"Bearer {clerk}"), *sent]
     )
     assert response.status_code == 400
@@ -316,7 +317,7 @@ def test_an_access_token_is_no_turn_token(gateway: Served, clerk: str, watch: Ca
 def test_a_turn_token_without_a_credential_is_nothing(gateway: Served, turn: HeldTurn) -> None:
     door = Door(gateway.url, None, turn_header(turn.token))
     for path in ("/.well-known/agent-card.json", "/message:send", ""):
-        assert httpx.post(door.of("odd") + path, json={}, headers=door.sent()).status_code == 401
+        assert HTTP.post(door.of("odd") + path, json={}, headers=door.sent()).status_code == 401
 
 
 # Turns that end badly

@@ -2,13 +2,13 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated, Any
 
 import pytest
 from interchange.v1 import agent_pb2
 from interchange_client import langgraph as runner
-from interchange_client.agent import artifact, speak, text_of
+from interchange_client.agent import artifact, done, speak, text_of
 from interchange_client.errors import GatewayError
 from interchange_client.gateway import SkillAnswer
 from interchange_client.langgraph import Graph, UnfitGraph, answer_with
@@ -22,7 +22,16 @@ from pydantic import BaseModel
 from typing_extensions import TypedDict
 
 from tests.support.client_turns import ASSISTANT, PERSON, in_hand, turn_of
-from tests.support.graphs import Shelf, calls_search, graph_of, graph_with, model_that_says, recorded, says
+from tests.support.graphs import (
+    ScriptedChatModel,
+    Shelf,
+    calls_search,
+    graph_of,
+    graph_with,
+    model_that_says,
+    recorded,
+    says,
+)
 
 Event = agent_pb2.TurnEvent
 State = dict[str, Any]
@@ -107,7 +116,7 @@ async def test_a_skill_that_is_gone_is_for_the_model_to_read() -> None:
 
 async def test_a_gateway_out_of_reach_ends_the_turn() -> None:
     gateway = Shelf(failure=GatewayError("The gateway cannot be reached.", "unavailable"))
-    events = await events_of(graph_of(model_that_says(calls_search())), gateway=gateway)
+    events = await events_of(graph_of(model_that_says(calls_search(), "Never mind.")), gateway=gateway)
     assert events[-1].WhichOneof("event") == "failed"
 
 
@@ -238,13 +247,22 @@ async def test_what_is_said_within_a_graph_of_a_graph_is_its_own_business() -> N
 
 
 async def test_of_two_models_that_speak_at_once_one_is_heard() -> None:
-    both = asyncio.Barrier(2)
+    in_turns = asyncio.Barrier(2)
+
+    class Alternating(ScriptedChatModel):
+        async def _astream(self, *given: Any, **settings: Any) -> AsyncIterator[Any]:
+            words: Any = super()
+            async for chunk in words._astream(*given, **settings):
+                await in_turns.wait()
+                yield chunk
 
     def speaker(words: str) -> Callable[[MessagesState], Awaitable[State]]:
-        model = model_that_says(words)
+        def script(*_: object) -> AIMessage:
+            return AIMessage(words)
+
+        model: Any = Alternating(script=script)
 
         async def node(state: MessagesState) -> State:
-            await both.wait()
             return {"messages": [await model.ainvoke(state["messages"])]}
 
         return node
@@ -253,8 +271,22 @@ async def test_of_two_models_that_speak_at_once_one_is_heard() -> None:
     for name, words in (("a", "one one one"), ("b", "two two two")):
         builder.add_node(name, speaker(words))
         builder.add_edge(START, name)
-    events = await events_of(builder.compile())
-    assert heard(events) in {"one one one", "two two two", "one one one\n\ntwo two two", "two two two\n\none one one"}
+    assert heard(await events_of(builder.compile())) in {"one one one", "two two two"}
+
+
+async def test_a_node_may_end_the_turn_and_is_cancelled_then() -> None:
+    cancelled = asyncio.Event()
+
+    async def end_it(_: MessagesState) -> State:
+        get_stream_writer()(done("That is all."))
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+        return {}
+
+    assert answer(await events_of(graph_with(end_it))) == "That is all."
+    await asyncio.wait_for(cancelled.wait(), 10)
 
 
 async def test_what_an_agent_was_told_to_answer_with_is_data() -> None:

@@ -26,35 +26,35 @@ from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n interchange/v1/annotations.proto\x12\x0einterchange.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"\xee\x02\n\x0c\x41gentOptions\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0e\n\x06\x64omain\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x0c\n\x04tags\x18\x05 \x03(\t\x12\x10\n\x08\x65xamples\x18\x06 \x03(\t\x12\x10\n\x08icon_url\x18\x07 \x01(\t\x12\x19\n\x11\x64ocumentation_url\x18\x08 \x01(\t\x12\x10\n\x08provider\x18\t \x01(\t\x12\x36\n\x0e\x63lassification\x18\n \x01(\x0e\x32\x1e.interchange.v1.Classification\x12.\n\nvisibility\x18\x0b \x01(\x0e\x32\x1a.interchange.v1.Visibility\x12*\n\x05turns\x18\x0c \x01(\x0b\x32\x1b.interchange.v1.TurnOptions\x12-\n\nextensions\x18\r \x03(\x0b\x32\x19.interchange.v1.Extension\"?\n\tExtension\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x10\n\x08required\x18\x03 \x01(\x08\"\x8d\x01\n\x0bTurnOptions\x12*\n\x07timeout\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0cmax_attempts\x18\x02 \x01(\r\x12+\n\twhen_busy\x18\x03 \x01(\x0e\x32\x18.interchange.v1.WhenBusy\x12\x0f\n\x07history\x18\x04 \x01(\r\"\x80\x04\n\x0cSkillOptions\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rexternal_name\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12\x0c\n\x04tags\x18\x04 \x03(\t\x12\x10\n\x08\x65xamples\x18\x05 \x03(\t\x12\x16\n\tread_only\x18\x06 \x01(\x08H\x00\x88\x01\x01\x12\x18\n\x0b\x64\x65structive\x18\x07 \x01(\x08H\x01\x88\x01\x01\x12\x17\n\nidempotent\x18\x08 \x01(\x08H\x02\x88\x01\x01\x12\x17\n\nopen_world\x18\t \x01(\x08H\x03\x88\x01\x01\x12*\n\x08\x61pproval\x18\n \x01(\x0e\x32\x18.interchange.v1.Approval\x12\x0e\n\x06scopes\x18\x0b \x03(\t\x12*\n\x07timeout\x18\x0c \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\ninvocation\x18\r \x01(\x0e\x32\x1a.interchange.v1.Invocation\x12,\n\tstreaming\x18\x0e \x01(\x0e\x32\x19.interchange.v1.Streaming\x12\x36\n\x0e\x63lassification\x18\x0f \x01(\x0e\x32\x1e.interchange.v1.ClassificationB\x0c\n\n_read_onlyB\x0e\n\x0c_destructiveB\r\n\x0b_idempotentB\r\n\x0b_open_world\"\x80\x01\n\x0cParamOptions\x12\x0f\n\x07\x65xample\x18\x01 \x01(\t\x12\x11\n\tsensitive\x18\x02 \x01(\x08\x12\x16\n\x0epolicy_visible\x18\x03 \x01(\x08\x12$\n\x05\x62ound\x18\x04 \x01(\x0e\x32\x15.interchange.v1.Bound\x12\x0e\n\x06header\x18\x05 \x01(\t*\xa8\x01\n\x0e\x43lassification\x12\x1e\n\x1a\x43LASSIFICATION_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43LASSIFICATION_PUBLIC\x10\x01\x12\x1b\n\x17\x43LASSIFICATION_INTERNAL\x10\x02\x12\x1f\n\x1b\x43LASSIFICATION_CONFIDENTIAL\x10\x03\x12\x1d\n\x19\x43LASSIFICATION_RESTRICTED\x10\x04*]\n\nVisibility\x12\x1a\n\x16VISIBILITY_UNSPECIFIED\x10\x00\x12\x1c\n\x18VISIBILITY_AUTHENTICATED\x10\x01\x12\x15\n\x11VISIBILITY_PUBLIC\x10\x02*P\n\x08WhenBusy\x12\x19\n\x15WHEN_BUSY_UNSPECIFIED\x10\x00\x12\x13\n\x0fWHEN_BUSY_QUEUE\x10\x01\x12\x14\n\x10WHEN_BUSY_REJECT\x10\x02*O\n\x08\x41pproval\x12\x18\n\x14\x41PPROVAL_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x41PPROVAL_NEVER\x10\x01\x12\x15\n\x11\x41PPROVAL_REQUIRED\x10\x02*V\n\nInvocation\x12\x1a\n\x16INVOCATION_UNSPECIFIED\x10\x00\x12\x15\n\x11INVOCATION_DIRECT\x10\x01\x12\x15\n\x11INVOCATION_QUEUED\x10\x02*Q\n\tStreaming\x12\x19\n\x15STREAMING_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTREAMING_LAST\x10\x01\x12\x15\n\x11STREAMING_COLLECT\x10\x02*l\n\x05\x42ound\x12\x15\n\x11\x42OUND_UNSPECIFIED\x10\x00\x12\x11\n\rBOUND_SUBJECT\x10\x01\x12\x10\n\x0c\x42OUND_DOMAIN\x10\x02\x12\x0f\n\x0b\x42OUND_AGENT\x10\x03\x12\x16\n\x12\x42OUND_CONVERSATION\x10\x04:N\n\x05\x61gent\x12\x1f.google.protobuf.ServiceOptions\x18\xb9\x8e\x03 \x01(\x0b\x32\x1c.interchange.v1.AgentOptions:M\n\x05skill\x12\x1e.google.protobuf.MethodOptions\x18\xb9\x8e\x03 \x01(\x0b\x32\x1c.interchange.v1.SkillOptions:L\n\x05param\x12\x1d.google.protobuf.FieldOptions\x18\xb9\x8e\x03 \x01(\x0b\x32\x1c.interchange.v1.ParamOptionsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n interchange/v1/annotations.proto\x12\x0einterchange.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"\x83\x03\n\x0c\x41gentOptions\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0e\n\x06\x64omain\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x0c\n\x04tags\x18\x05 \x03(\t\x12\x10\n\x08\x65xamples\x18\x06 \x03(\t\x12\x10\n\x08icon_url\x18\x07 \x01(\t\x12\x19\n\x11\x64ocumentation_url\x18\x08 \x01(\t\x12\x10\n\x08provider\x18\t \x01(\t\x12\x36\n\x0e\x63lassification\x18\n \x01(\x0e\x32\x1e.interchange.v1.Classification\x12.\n\nvisibility\x18\x0b \x01(\x0e\x32\x1a.interchange.v1.Visibility\x12*\n\x05turns\x18\x0c \x01(\x0b\x32\x1b.interchange.v1.TurnOptions\x12-\n\nextensions\x18\r \x03(\x0b\x32\x19.interchange.v1.Extension\x12\x13\n\x0binput_modes\x18\x0e \x03(\t\"?\n\tExtension\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x10\n\x08required\x18\x03 \x01(\x08\"\x8d\x01\n\x0bTurnOptions\x12*\n\x07timeout\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0cmax_attempts\x18\x02 \x01(\r\x12+\n\twhen_busy\x18\x03 \x01(\x0e\x32\x18.interchange.v1.WhenBusy\x12\x0f\n\x07history\x18\x04 \x01(\r\"\x80\x04\n\x0cSkillOptions\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rexternal_name\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12\x0c\n\x04tags\x18\x04 \x03(\t\x12\x10\n\x08\x65xamples\x18\x05 \x03(\t\x12\x16\n\tread_only\x18\x06 \x01(\x08H\x00\x88\x01\x01\x12\x18\n\x0b\x64\x65structive\x18\x07 \x01(\x08H\x01\x88\x01\x01\x12\x17\n\nidempotent\x18\x08 \x01(\x08H\x02\x88\x01\x01\x12\x17\n\nopen_world\x18\t \x01(\x08H\x03\x88\x01\x01\x12*\n\x08\x61pproval\x18\n \x01(\x0e\x32\x18.interchange.v1.Approval\x12\x0e\n\x06scopes\x18\x0b \x03(\t\x12*\n\x07timeout\x18\x0c \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\ninvocation\x18\r \x01(\x0e\x32\x1a.interchange.v1.Invocation\x12,\n\tstreaming\x18\x0e \x01(\x0e\x32\x19.interchange.v1.Streaming\x12\x36\n\x0e\x63lassification\x18\x0f \x01(\x0e\x32\x1e.interchange.v1.ClassificationB\x0c\n\n_read_onlyB\x0e\n\x0c_destructiveB\r\n\x0b_idempotentB\r\n\x0b_open_world\"\x80\x01\n\x0cParamOptions\x12\x0f\n\x07\x65xample\x18\x01 \x01(\t\x12\x11\n\tsensitive\x18\x02 \x01(\x08\x12\x16\n\x0epolicy_visible\x18\x03 \x01(\x08\x12$\n\x05\x62ound\x18\x04 \x01(\x0e\x32\x15.interchange.v1.Bound\x12\x0e\n\x06header\x18\x05 \x01(\t*\xa8\x01\n\x0e\x43lassification\x12\x1e\n\x1a\x43LASSIFICATION_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43LASSIFICATION_PUBLIC\x10\x01\x12\x1b\n\x17\x43LASSIFICATION_INTERNAL\x10\x02\x12\x1f\n\x1b\x43LASSIFICATION_CONFIDENTIAL\x10\x03\x12\x1d\n\x19\x43LASSIFICATION_RESTRICTED\x10\x04*]\n\nVisibility\x12\x1a\n\x16VISIBILITY_UNSPECIFIED\x10\x00\x12\x1c\n\x18VISIBILITY_AUTHENTICATED\x10\x01\x12\x15\n\x11VISIBILITY_PUBLIC\x10\x02*P\n\x08WhenBusy\x12\x19\n\x15WHEN_BUSY_UNSPECIFIED\x10\x00\x12\x13\n\x0fWHEN_BUSY_QUEUE\x10\x01\x12\x14\n\x10WHEN_BUSY_REJECT\x10\x02*O\n\x08\x41pproval\x12\x18\n\x14\x41PPROVAL_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x41PPROVAL_NEVER\x10\x01\x12\x15\n\x11\x41PPROVAL_REQUIRED\x10\x02*V\n\nInvocation\x12\x1a\n\x16INVOCATION_UNSPECIFIED\x10\x00\x12\x15\n\x11INVOCATION_DIRECT\x10\x01\x12\x15\n\x11INVOCATION_QUEUED\x10\x02*Q\n\tStreaming\x12\x19\n\x15STREAMING_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTREAMING_LAST\x10\x01\x12\x15\n\x11STREAMING_COLLECT\x10\x02*l\n\x05\x42ound\x12\x15\n\x11\x42OUND_UNSPECIFIED\x10\x00\x12\x11\n\rBOUND_SUBJECT\x10\x01\x12\x10\n\x0c\x42OUND_DOMAIN\x10\x02\x12\x0f\n\x0b\x42OUND_AGENT\x10\x03\x12\x16\n\x12\x42OUND_CONVERSATION\x10\x04:N\n\x05\x61gent\x12\x1f.google.protobuf.ServiceOptions\x18\xb9\x8e\x03 \x01(\x0b\x32\x1c.interchange.v1.AgentOptions:M\n\x05skill\x12\x1e.google.protobuf.MethodOptions\x18\xb9\x8e\x03 \x01(\x0b\x32\x1c.interchange.v1.SkillOptions:L\n\x05param\x12\x1d.google.protobuf.FieldOptions\x18\xb9\x8e\x03 \x01(\x0b\x32\x1c.interchange.v1.ParamOptionsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'interchange.v1.annotations_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CLASSIFICATION']._serialized_start=1343
-  _globals['_CLASSIFICATION']._serialized_end=1511
-  _globals['_VISIBILITY']._serialized_start=1513
-  _globals['_VISIBILITY']._serialized_end=1606
-  _globals['_WHENBUSY']._serialized_start=1608
-  _globals['_WHENBUSY']._serialized_end=1688
-  _globals['_APPROVAL']._serialized_start=1690
-  _globals['_APPROVAL']._serialized_end=1769
-  _globals['_INVOCATION']._serialized_start=1771
-  _globals['_INVOCATION']._serialized_end=1857
-  _globals['_STREAMING']._serialized_start=1859
-  _globals['_STREAMING']._serialized_end=1940
-  _globals['_BOUND']._serialized_start=1942
-  _globals['_BOUND']._serialized_end=2050
+  _globals['_CLASSIFICATION']._serialized_start=1364
+  _globals['_CLASSIFICATION']._serialized_end=1532
+  _globals['_VISIBILITY']._serialized_start=1534
+  _globals['_VISIBILITY']._serialized_end=1627
+  _globals['_WHENBUSY']._serialized_start=1629
+  _globals['_WHENBUSY']._serialized_end=1709
+  _globals['_APPROVAL']._serialized_start=1711
+  _globals['_APPROVAL']._serialized_end=1790
+  _globals['_INVOCATION']._serialized_start=1792
+  _globals['_INVOCATION']._serialized_end=1878
+  _globals['_STREAMING']._serialized_start=1880
+  _globals['_STREAMING']._serialized_end=1961
+  _globals['_BOUND']._serialized_start=1963
+  _globals['_BOUND']._serialized_end=2071
   _globals['_AGENTOPTIONS']._serialized_start=119
-  _globals['_AGENTOPTIONS']._serialized_end=485
-  _globals['_EXTENSION']._serialized_start=487
-  _globals['_EXTENSION']._serialized_end=550
-  _globals['_TURNOPTIONS']._serialized_start=553
-  _globals['_TURNOPTIONS']._serialized_end=694
-  _globals['_SKILLOPTIONS']._serialized_start=697
-  _globals['_SKILLOPTIONS']._serialized_end=1209
-  _globals['_PARAMOPTIONS']._serialized_start=1212
-  _globals['_PARAMOPTIONS']._serialized_end=1340
+  _globals['_AGENTOPTIONS']._serialized_end=506
+  _globals['_EXTENSION']._serialized_start=508
+  _globals['_EXTENSION']._serialized_end=571
+  _globals['_TURNOPTIONS']._serialized_start=574
+  _globals['_TURNOPTIONS']._serialized_end=715
+  _globals['_SKILLOPTIONS']._serialized_start=718
+  _globals['_SKILLOPTIONS']._serialized_end=1230
+  _globals['_PARAMOPTIONS']._serialized_start=1233
+  _globals['_PARAMOPTIONS']._serialized_end=1361
 # @@protoc_insertion_point(module_scope)

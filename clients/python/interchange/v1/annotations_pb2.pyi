@@ -89,7 +89,7 @@ PARAM_FIELD_NUMBER: _ClassVar[int]
 param: _descriptor.FieldDescriptor
 
 class AgentOptions(_message.Message):
-    __slots__ = ("name", "title", "domain", "version", "tags", "examples", "icon_url", "documentation_url", "provider", "classification", "visibility", "turns", "extensions")
+    __slots__ = ("name", "title", "domain", "version", "tags", "examples", "icon_url", "documentation_url", "provider", "classification", "visibility", "turns", "extensions", "input_modes")
     NAME_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
     DOMAIN_FIELD_NUMBER: _ClassVar[int]
@@ -103,6 +103,7 @@ class AgentOptions(_message.Message):
     VISIBILITY_FIELD_NUMBER: _ClassVar[int]
     TURNS_FIELD_NUMBER: _ClassVar[int]
     EXTENSIONS_FIELD_NUMBER: _ClassVar[int]
+    INPUT_MODES_FIELD_NUMBER: _ClassVar[int]
     name: str
     title: str
     domain: str
@@ -116,7 +117,8 @@ class AgentOptions(_message.Message):
     visibility: Visibility
     turns: TurnOptions
     extensions: _containers.RepeatedCompositeFieldContainer[Extension]
-    def __init__(self, name: _Optional[str] = ..., title: _Optional[str] = ..., domain: _Optional[str] = ..., version: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., examples: _Optional[_Iterable[str]] = ..., icon_url: _Optional[str] = ..., documentation_url: _Optional[str] = ..., provider: _Optional[str] = ..., classification: _Optional[_Union[Classification, str]] = ..., visibility: _Optional[_Union[Visibility, str]] = ..., turns: _Optional[_Union[TurnOptions, _Mapping]] = ..., extensions: _Optional[_Iterable[_Union[Extension, _Mapping]]] = ...) -> None: ...
+    input_modes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., title: _Optional[str] = ..., domain: _Optional[str] = ..., version: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., examples: _Optional[_Iterable[str]] = ..., icon_url: _Optional[str] = ..., documentation_url: _Optional[str] = ..., provider: _Optional[str] = ..., classification: _Optional[_Union[Classification, str]] = ..., visibility: _Optional[_Union[Visibility, str]] = ..., turns: _Optional[_Union[TurnOptions, _Mapping]] = ..., extensions: _Optional[_Iterable[_Union[Extension, _Mapping]]] = ..., input_modes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Extension(_message.Message):
     __slots__ = ("uri", "description", "required")

@@ -8,6 +8,7 @@ import pytest
 from a2a.types import a2a_pb2 as wire
 from a2a.utils.errors import (
     A2AError,
+    ContentTypeNotSupportedError,
     ExtensionSupportRequiredError,
     InvalidParamsError,
     PushNotificationNotSupportedError,
@@ -100,7 +101,7 @@ def test_every_kind_of_part_keeps_what_is_said_about_it() -> None:
         {"url": "https://example.com/a", "metadata": {"page": 3}},
         {"data": [1, None, 2.5]},
     )
-    call = read(message(*parts), entry=agent(converse=CONVERSES))
+    call = read(message(*parts), entry=agent(converse=CONVERSES, input_modes=("image/*",)))
 
     assert call.parts == (
         Part(raw=b"\x00\x01", media_type="image/png", filename="a.png"),
@@ -120,6 +121,17 @@ def test_bytes_that_are_no_base64_are_refused(raw: str) -> None:
         read(message({"text": "x"}, {"raw": raw}), entry=agent(converse=CONVERSES))
 
     assert faults(caught.value) == {"message.parts[1].raw": "must be base64"}
+
+
+@pytest.mark.parametrize("part", [{"raw": "AAE="}, {"url": "https://example.com/a"}])
+def test_what_an_agent_does_not_take_is_refused_by_its_media_type(part: dict[str, Any]) -> None:
+    entry = agent(converse=CONVERSES, input_modes=("image/png",))
+
+    with pytest.raises(ContentTypeNotSupportedError, match="text/plain, application/json, image/png"):
+        read(message({**part, "mediaType": "image/jpeg"}), entry=entry)
+
+    read(message({**part, "mediaType": "Image/PNG; q=1"}), entry=entry)
+    read(message({**part, "mediaType": "text/plain"}), entry=entry)
 
 
 def test_text_to_an_agent_that_only_has_skills_is_refused_with_their_names() -> None:
