@@ -109,6 +109,10 @@ def _usage(messages: Sequence[BaseMessage], said: AIMessage) -> UsageMetadata:
 SEARCH = "candidates_search"
 _PLACE = re.compile(r"\b(?:in|near|around|from)\s+([A-Z]\w+)")
 _SENIORITY = re.compile(r"\b(junior|mid|senior|staff)\b", re.IGNORECASE)
+_SKILL = re.compile(
+    r"\b(rust|go|python|java|kotlin|scala|typescript|react|sql|kafka|kubernetes|terraform|aws|linux|pytorch)\b",
+    re.IGNORECASE,
+)
 _CHATTER = re.compile(
     r"\b(a|an|and|any|are|can|candidates?|do|find|for|give|hello|hey|hi|i|is|list|look|me|need|of|people|please|search|show|some"
     r"|someone|thanks|the|there|we|what|which|who|with|you)\b|[^\w\s+#]",
@@ -139,6 +143,8 @@ def _wish(text: str) -> dict[str, Any]:
     if seniority := _SENIORITY.search(text):
         wish["seniority"] = f"SENIORITY_{seniority[1].upper()}"
         text = text.replace(seniority[0], "")
+    if skills := dict.fromkeys(skill.lower() for skill in _SKILL.findall(text)):
+        wish["skills"] = list(skills)
     words = " ".join(_CHATTER.sub(" ", text).split())
     return wish | ({"query": words[:200]} if words else {})
 
@@ -156,5 +162,5 @@ def _report(found: ToolMessage) -> str:
 
 
 def _person(person: dict[str, Any]) -> str:
-    skills = ", ".join(person.get("skills", [])[:3])
+    skills = ", ".join(person.get("skills", []))
     return f"{person['name']} ({person['id']}), {person['title']} in {person['location']['city']}: {skills}"

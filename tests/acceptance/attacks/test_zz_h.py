@@ -19,7 +19,7 @@ from tests.support.odd_service import odd_manifest, odd_service
 from tests.support.office import office
 from tests.support.served import Served, published
 
-EXAMPLES = 4000
+EXAMPLES = 1500
 INTERNAL = -32603
 CODES = {-32700, -32600, -32601, -32602, *range(-32009, -32000)} - {-32006}
 STATES = {"TASK_STATE_COMPLETED", "TASK_STATE_FAILED", "TASK_STATE_REJECTED"}

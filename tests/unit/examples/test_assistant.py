@@ -53,9 +53,14 @@ async def answered(said: str, gateway: Shelf) -> str:
     [
         (
             "Find senior rust engineers in Dublin",
-            {"query": "rust engineers", "seniority": "SENIORITY_SENIOR", "location": {"city": "Dublin"}},
+            {
+                "query": "rust engineers",
+                "skills": ["rust"],
+                "seniority": "SENIORITY_SENIOR",
+                "location": {"city": "Dublin"},
+            },
         ),
-        ("Who in Lisbon knows Kafka?", {"query": "knows Kafka", "location": {"city": "Lisbon"}}),
+        ("Who in Lisbon knows Kafka?", {"query": "knows Kafka", "skills": ["kafka"], "location": {"city": "Lisbon"}}),
         ("show me c++ people, please!", {"query": "c++"}),
     ],
 )
@@ -67,7 +72,7 @@ async def test_it_searches_for_whom_a_sentence_describes(said: str, wish: dict[s
 
 async def test_it_names_those_it_found_word_by_word() -> None:
     events = await told("find rust engineers", Shelf(answer=found(ADA, total=18)))
-    person = "Ada Byrne (c-0042), Backend Engineer in Dublin: rust, grpc, kafka"
+    person = "Ada Byrne (c-0042), Backend Engineer in Dublin: rust, grpc, kafka, redis"
     whole = f"I found 18 candidates, best matches first:\n\n- {person}"
     assert text_of(events[-1].done.parts) == whole
     pieces = [event.delta.part.text for event in events if event.WhichOneof("event") == "delta"]
