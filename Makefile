@@ -43,6 +43,7 @@ clean:
 	$(PYTHON) -m venv .venv
 
 .venv/runtime: .venv/bin/python pyproject.toml clients/python/pyproject.toml constraints.txt
+	@echo "Installing about 100 packages, one to three minutes …"
 	$(PIP) --editable 'clients/python[langgraph]' --editable .
 	@touch $@
 

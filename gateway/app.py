@@ -31,7 +31,7 @@ from gateway.limits import PrincipalLimits
 from gateway.live import Live
 from gateway.mcp.face import McpFace
 from gateway.mcp.subscriptions import Subscriptions
-from gateway.metadata import key_set
+from gateway.metadata import RegistryMark, key_set
 from gateway.publishing import Judges, Publishing
 from gateway.sight import Sight
 from gateway.state import secret
@@ -134,6 +134,7 @@ async def open_gateway(config: Config) -> AsyncGenerator[Gateway]:
             facts=FactFinder(directory=directory, environment=config.environment),
             audit=audit,
             limits=limits,
+            turns=turns,
             far_sides={
                 TargetKind.SKILL: Skills(dict.fromkeys((BindingKind.GRPC, BindingKind.FOREIGN), grpc)).answer,
                 TargetKind.AGENT: Agents(
@@ -185,6 +186,7 @@ async def open_gateway(config: Config) -> AsyncGenerator[Gateway]:
                 verifier=verifier,
                 turns=turns,
                 keys=key_set(key.public(), card_key.public()),
+                mark=RegistryMark(lambda: live.current().catalog),
                 dev_issuer=dev_issuer,
             ),
             verify=verifier.verify,

@@ -15,6 +15,7 @@ from gateway.live import InForce, Live
 from gateway.long_calls import LongCalls
 from gateway.obligations import fulfil
 from gateway.telemetry import names
+from gateway.turns import TurnsInHand
 from policies.audit.log import AuditLog
 from policies.decision import Decision
 from policies.facts import Facts
@@ -36,6 +37,7 @@ class Corridor:
         facts: FactFinder,
         audit: AuditLog,
         limits: PrincipalLimits,
+        turns: TurnsInHand,
         far_sides: Mapping[TargetKind, FarSide],
     ) -> None:
         self._live = live
@@ -43,7 +45,7 @@ class Corridor:
         self._audit = audit
         self._limits = limits
         self._far_sides = far_sides
-        self._long_calls = LongCalls(live=live, facts=facts)
+        self._long_calls = LongCalls(live=live, facts=facts, turns=turns)
 
     async def handle(self, call: Call, emit: Emit) -> Result:
         """Carry one call from its face to its far side and back.
@@ -67,7 +69,7 @@ class Corridor:
 
     async def _deliver(self, call: Call, facts: Facts, emit: Emit) -> Result:
         far_side = self._far_sides[call.target.kind]
-        if call.action is not Action.MESSAGE:
+        if call.action is not Action.MESSAGE and not call.turn:
             return await far_side(call, facts, emit)
         async with self._long_calls.watched(call):  # an agent may take its time, and policies may change meanwhile
             return await far_side(call, facts, emit)

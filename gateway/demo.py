@@ -3,12 +3,12 @@
 import argparse
 import asyncio
 import json
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.cli.demo_processes import AgentProcess
 from gateway.cli.serve import with_options
 from gateway.config import load_config
 from gateway.offline import operate
@@ -22,6 +22,7 @@ PERSONAS = {
     "security": "sees every tool, approves what was published",
     "outsider": "a valid token, and nothing else",
 }
+WHO = "recruiter"
 HOURS = 8.0
 AGENT = "assistant"
 TRY = (
@@ -48,9 +49,7 @@ class Stage:
         return json.dumps({name: getattr(self, name) for name in self.__dataclass_fields__})
 
 
-def play(
-    options: argparse.Namespace, example: Path, targets: Mapping[str, str], assistant: "subprocess.Popen[str]"
-) -> None:
+def play(options: argparse.Namespace, example: Path, targets: Mapping[str, str], assistant: AgentProcess) -> None:
     """Serve the example until told to stop. `targets` says where each of its agents' services listens; `assistant` is
     the agent that publishes itself."""
     path = example / "interchange.toml"
@@ -59,7 +58,7 @@ def play(
 
     async def ready(serving: Serving) -> None:
         notes = await _publish(serving, manifest, targets)
-        if not await asyncio.to_thread(_published, assistant):
+        if not await asyncio.to_thread(assistant.is_published):
             notes.append(f"the assistant did not start: {config.state / 'assistant.log'} says why")
         stage = _stage(serving, str(config.state))
         sys.stdout.write((stage.line() if options.json else _page(stage, notes)) + "\n")
@@ -77,12 +76,6 @@ async def _publish(serving: Serving, manifest: str, targets: Mapping[str, str]) 
     changes = answer.get("changes", [])
     waiting = [change["name"] for change in changes if change.get("outcome") == "waiting"]  # type: ignore[union-attr, index, call-overload]
     return [f"{name} changed and waits for approval: interchange registry approve {name}" for name in waiting]
-
-
-def _published(assistant: "subprocess.Popen[str]") -> bool:
-    """Wait until the agent says that the gateway knows it; False if it ended instead."""
-    lines = assistant.stdout or ()
-    return any(line.startswith("published ") for line in lines)
 
 
 def _stage(serving: Serving, state: str) -> Stage:
@@ -103,14 +96,14 @@ def _stage(serving: Serving, state: str) -> Stage:
 
 def _page(stage: Stage, notes: list[str]) -> str:
     """What a person sees: where things are, who there is, and what to paste."""
-    recruiter = stage.tokens["recruiter"]
-    entry = {"url": stage.mcp_url, "headers": {"Authorization": f"Bearer {recruiter}"}}
+    entry = {"url": stage.mcp_url, "headers": {"Authorization": f"Bearer {stage.tokens[WHO]}"}}
     people = "\n".join(f"  {name:10} {what}" for name, what in PERSONAS.items())
     commands = "\n".join(f"  .venv/bin/interchange {words} --state {stage.state}" for words in TRY)
-    tokens = "\n\n".join(f"{name}\n{token}" for name, token in stage.tokens.items())
-    return f"""{tokens}
+    return f"""For an IDE or any MCP client, as {WHO}:
 
-Interchange is ready. The tokens above live {HOURS:.0f} hours; their issuer is for development, on this machine only.
+  {json.dumps({"mcpServers": {"interchange": entry}})}
+
+Interchange is ready. The token above lives {HOURS:.0f} hours; its issuer is for development, on this machine only.
 
   MCP     {stage.mcp_url}
   A2A     {stage.a2a_url}
@@ -120,11 +113,9 @@ Interchange is ready. The tokens above live {HOURS:.0f} hours; their issuer is f
 
 {people}
 
-An IDE or any MCP client: add the URL and log in as one of them, or paste
+An IDE that is given only the URL lets you log in as one of them. A token for an A2A client (`Authorization: Bearer …`):
 
-  {json.dumps({"mcpServers": {"interchange": entry}})}
-
-An A2A client: the A2A URL and one of the tokens, as `Authorization: Bearer …`.
+  .venv/bin/interchange token --as {WHO} --state {stage.state}
 
 From another terminal, in this folder:
 

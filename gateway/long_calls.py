@@ -1,4 +1,5 @@
 """Calls that last: decided again whenever other policies or another catalog come into force, ended when the gateway is.
+Calls of a turn, however short they mean to be: ended when the turn is.
 
 An agent may take minutes to answer, and a decision is only as good as its day. A call that would no longer be allowed
 ends with the reason; one that still is goes on and notices nothing. When the gateway stops, what does not end in time
@@ -7,11 +8,12 @@ is ended while its caller can still be told.
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 from gateway.facts import FactFinder
 from gateway.live import Live
+from gateway.turns import TurnsInHand
 from registry.model import Call, Denied, InterchangeError
 
 
@@ -40,8 +42,9 @@ class _Lasting:
 class LongCalls:
     """Watches over calls while they last."""
 
-    def __init__(self, *, live: Live, facts: FactFinder) -> None:
+    def __init__(self, *, live: Live, facts: FactFinder, turns: TurnsInHand) -> None:
         self._live = live
+        self._turns = turns
         self._facts = facts
         self._lasting: set[_Lasting] = set()
         self._until: float | None = None
@@ -49,10 +52,11 @@ class LongCalls:
 
     @asynccontextmanager
     async def watched(self, call: Call) -> AsyncGenerator[None]:
-        """End what happens in here as soon as the call would no longer be allowed, or the gateway has to stop.
+        """End what happens in here as soon as the call would no longer be allowed, its turn is over, or the gateway has
+        to stop.
 
         Raises:
-            Denied: it would not be, any more.
+            Denied: it would not be, any more; or the turn in which it was made is over.
             Stopping: it has to.
         """
         lasting = _Lasting(call, asyncio.timeout(None))
@@ -61,13 +65,20 @@ class LongCalls:
                 self._lasting.add(lasting)
                 if self._until is not None:
                     lasting.end(_stopping(), self._until)
-                yield
+                with self._with_its_turn(lasting):
+                    yield
         except TimeoutError:
             if lasting.ended is None or not lasting.time.expired():
                 raise
             raise lasting.ended from None
         finally:
             self._lasting.discard(lasting)
+
+    def _with_its_turn(self, lasting: _Lasting) -> AbstractContextManager[None]:
+        if not lasting.call.turn:
+            return nullcontext()
+        loop = asyncio.get_running_loop()
+        return self._turns.listening(lasting.call.turn, lambda: lasting.end(_turn_over(), loop.time()))
 
     def drain(self, seconds: float) -> None:
         """End what has not ended by itself in so many seconds."""
@@ -86,3 +97,7 @@ class LongCalls:
 
 def _stopping() -> Stopping:
     return Stopping("The gateway is stopping; what was asked may have been carried out all the same.")
+
+
+def _turn_over() -> Denied:
+    return Denied("The turn in which it was asked is over; what was asked may have been carried out all the same.")

@@ -3,7 +3,8 @@
 Public, small, and open to scripts of any origin that the guard lets in, since MCP clients run in browsers too.
 """
 
-from collections.abc import Sequence
+import secrets
+from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 from starlette.middleware import Middleware
@@ -13,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from policies.identity.urls import well_known
+from registry.catalog import Catalog
 from registry.model import JsonObject
 
 RESOURCE = "oauth-protected-resource"
@@ -54,11 +56,36 @@ def metadata_routes(
     return [*documents, open_document(key_set_url(base), jwks)]
 
 
-def whereabouts_route(*, public_url: str, grpc: str, issuer: str) -> Route:
-    """Where all doors are, for whoever was given only one address: agents' processes, and the examiner."""
+def whereabouts_route(*, public_url: str, grpc: str, issuer: str, mark: Callable[[], str]) -> Route:
+    """Where all doors are, for whoever was given only one address: agents' processes, and the examiner.
+
+    `mark` is another word whenever the registry is another, so that an agent's process knows when to look after its
+    own entry. It says nothing else of what is registered.
+    """
     base = public_url.rstrip("/")
     document: JsonObject = {"mcp": f"{base}/mcp", "agents": f"{base}/agents/", "grpc": grpc, "issuer": issuer}
-    return open_document(f"{base}/.well-known/interchange.json", document)
+
+    async def endpoint(request: Request) -> Response:  # noqa: ARG001 - Starlette's signature
+        return JSONResponse({**document, "registry": mark()}, headers={"Cache-Control": "no-cache"})
+
+    path = "/.well-known/interchange.json"
+    return Route(urlsplit(base + path).path, endpoint, methods=["GET", "OPTIONS"], middleware=list(OPEN_TO_BROWSERS))
+
+
+class RegistryMark:
+    """The mark of the catalog in force: drawn anew for each, so nobody can tell from it what is in there."""
+
+    def __init__(self, catalog: Callable[[], Catalog]) -> None:
+        self._catalog = catalog
+        self._marked: Catalog | None = None
+        self._mark = ""
+
+    def __call__(self) -> str:
+        """The same word for the same catalog."""
+        catalog = self._catalog()
+        if catalog is not self._marked:
+            self._marked, self._mark = catalog, secrets.token_urlsafe(12)
+        return self._mark
 
 
 def open_document(url: str, document: JsonObject) -> Route:

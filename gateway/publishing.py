@@ -13,7 +13,7 @@ from gateway.workers import Workers
 from policies.load import PolicyProblems, PolicySource, build_judge
 from policies.remarks import Known
 from registry.catalog import Catalog
-from registry.model import JsonObject, Principal
+from registry.model import AgentName, Binding, JsonObject, Principal
 from registry.operations import WRITES, Registrar
 from registry.readings import Reader
 from registry.store import Store
@@ -105,5 +105,26 @@ class Publishing:
         answer = self._registrar.perform(operation, content, by, reader=reader)
         if operation in WRITES:
             following = self._judges.in_force(self._store.catalog())
-            asyncio.run_coroutine_threadsafe(self._live.swap(following), loop).result()
+            asyncio.run_coroutine_threadsafe(self._put_in_force(following, by), loop).result()
         return answer
+
+    async def _put_in_force(self, following: InForce, by: Principal) -> None:
+        before = self._live.current().catalog
+        await self._live.swap(following)
+        if self._live.current() is following:
+            for name, old, new in moved(before, following.catalog):
+                logger.warning("%s moved from %s to %s, published by %s", name, _where(old), _where(new), by)
+
+
+def moved(before: Catalog, after: Catalog) -> list[tuple[AgentName, Binding, Binding]]:
+    """The agents that are bound to another address than before: whoever answered there gets no calls any more."""
+    pairs = ((entry, before.agents.get(name)) for name, entry in after.agents.items() if name in before.agents)
+    return [
+        (entry.agent.name, old.binding, entry.binding)
+        for entry, old in pairs
+        if old and old.binding and entry.binding and old.binding.targets != entry.binding.targets
+    ]
+
+
+def _where(binding: Binding) -> str:
+    return ", ".join(binding.targets) or "this process"

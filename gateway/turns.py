@@ -2,21 +2,21 @@
 
 A turn is opened when a message goes to its agent and closed when the answer is there, however it ends. While it is
 open, and only then, its agent may call back for those whose message it is: it presents its own credential and the
-turn's token, and `acting` makes of the two the chain. A token outlives its turn by nothing.
+turn's token, and `acting` makes of the two the chain. A token outlives its turn by nothing, and neither does a call
+that was made with it, nor a turn that such a call opened.
 """
 
 import hashlib
 import time
 import uuid
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import replace
-
-from registry.messages import read_parts
+from dataclasses import dataclass, field, replace
 
 from policies.identity.tokens import Verified
 from policies.identity.turn_tokens import TurnClaims, TurnTokens
 from registry.catalog import AgentEntry
+from registry.messages import read_parts
 from registry.model import (
     AgentName,
     Call,
@@ -29,7 +29,17 @@ from registry.model import (
     new_turn_id,
 )
 
-_Held = tuple[AgentName, int, int]
+Over = Callable[[], None]
+
+
+@dataclass(slots=True)
+class _Held:
+    """An open turn, and who wants to know when it is over."""
+
+    agent: AgentName
+    attempt: int
+    fence: int
+    listeners: set[Over] = field(default_factory=set[Over])
 
 
 class TurnsInHand:
@@ -43,11 +53,26 @@ class TurnsInHand:
     def open(self, call: Call, entry: AgentEntry) -> Generator[Turn]:
         """Hold a turn for the agent to answer a call's message, and its token valid."""
         turn = self._turn(call, entry)
-        self._held[turn.id] = (turn.agent, turn.attempt, turn.fence)
+        self._held[turn.id] = _Held(turn.agent, turn.attempt, turn.fence)
         try:
             yield turn
         finally:
-            del self._held[turn.id]
+            for over in list(self._held.pop(turn.id).listeners):
+                over()
+
+    @contextmanager
+    def listening(self, turn: TurnId, over: Over) -> Generator[None]:
+        """Have `over` called when a turn ends meanwhile; at once, where it has ended already."""
+        held = self._held.get(turn)
+        if held is None:
+            over()
+            yield
+            return
+        held.listeners.add(over)
+        try:
+            yield
+        finally:
+            held.listeners.discard(over)
 
     def acting(self, token: str, bearer: Verified) -> Verified:
         """What the bearer of a credential may say with a turn's token: that it acts for the chain of that turn.
@@ -59,12 +84,14 @@ class TurnsInHand:
         principal = bearer.principal
         if principal.kind is not PrincipalKind.AGENT or principal.name != claims.agent or bearer.behind:
             raise _refused(f"it is {claims.agent}'s, and {principal} presented it")
-        if self._held.get(claims.turn) != (claims.agent, claims.attempt, claims.fence):
+        held = self._held.get(claims.turn)
+        if held is None or (held.agent, held.attempt, held.fence) != (claims.agent, claims.attempt, claims.fence):
             raise _refused(f"turn {claims.turn} is over")
         return replace(
             bearer,
             behind=claims.chain.links,
             groups_behind=claims.groups,
+            turn=claims.turn,
             expires_at=min(bearer.expires_at, claims.expires_at),
         )
 

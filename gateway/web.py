@@ -1,6 +1,6 @@
 """The HTTP side of the gateway as one ASGI application: the guard, the doors, and what lies behind each path."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -35,6 +35,7 @@ def web_application(
     verifier: TokenVerifier,
     turns: TurnsInHand,
     keys: JsonObject,
+    mark: Callable[[], str],
     dev_issuer: DevIssuer | None,
 ) -> ASGIApp:
     """Guard, then challenges, then the door that verifies tokens, then bodies, then the faces and public documents."""
@@ -42,7 +43,7 @@ def web_application(
     routes: Sequence[BaseRoute] = [
         Route("/healthz", _alive),
         *metadata_routes(public_url=config.public_url, issuers=[issuer], jwks=keys, prefixes=FACES),
-        whereabouts_route(public_url=config.public_url, grpc=config.listen.grpc, issuer=issuer),
+        whereabouts_route(public_url=config.public_url, grpc=config.listen.grpc, issuer=issuer, mark=mark),
         *(issuer_routes(dev_issuer) if dev_issuer else []),
     ]
     bodies = BodyRules(most=config.limits.body_bytes, seconds=config.limits.body_seconds)

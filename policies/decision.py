@@ -24,7 +24,8 @@ class Decision:
     `remedies` are set on a DENY that every determining forbid says how to cure (`approval`, `step_up`, `consent`), and
     empty otherwise. `obligations` must be fulfilled after an ALLOW (`redact:field`, `limit:…`). `scopes` are all that
     the call needs. `sentence` may be shown to the caller. `writes` says that the call may change something, so that
-    the audit entry must be durable first. `pin`, `revision` and `declared` (policy-visible arguments) say what exactly
+    the audit entry must be durable first. `target` is the target by the name that it has in the registry, empty where
+    the caller may not know of it. `pin`, `revision` and `declared` (policy-visible arguments) say what exactly
     was judged. `policy_version` and `catalog_version` say by which state.
     """
 
@@ -37,6 +38,7 @@ class Decision:
     faults: tuple[Fault, ...] = ()
     sentence: str = ""
     writes: bool = True
+    target: str = ""
     pin: str = ""
     revision: int = 0
     declared: JsonObject = field(default_factory=dict[str, JsonValue])

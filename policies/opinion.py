@@ -83,12 +83,19 @@ class Opinion:
             faults=faults,
             scopes=self.scopes,
             writes=not reads,
+            target=self._target(),
             pin=entry.pin if entry else "",
             revision=entry.revision if entry else 0,
             declared=self.declared,
             policy_version=self.policy_version,
             catalog_version=self.catalog_version,
         )
+
+    def _target(self) -> str:
+        """What is called by one of its names, by the one that it has in the registry."""
+        if isinstance(self.entry, SkillEntry):
+            return str(replace(self.call.target, name=self.entry.skill.id))
+        return str(self.call.target)
 
     def denied_by(self, findings: Sequence[Finding]) -> Decision:
         """Deny for the reasons of every link that may not. Remedies are named only if they cure all of them."""

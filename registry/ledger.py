@@ -152,6 +152,12 @@ class Ledger:
         rows = self._connection.execute(sa.select(c.agent, c.kind, c.targets, c.tls)).all()
         return {AgentName(agent): _binding(kind, targets, tls) for agent, kind, targets, tls in rows}
 
+    def binders(self) -> dict[AgentName, str]:
+        """Who said where each agent is bound."""
+        c = binding.c
+        rows = self._connection.execute(sa.select(c.agent, c.bound_by)).all()
+        return {AgentName(agent): by for agent, by in rows}
+
     def add(self, additions: Iterable[Addition], stamp: Stamp) -> None:
         """Write revisions."""
         version = self.version()

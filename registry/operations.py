@@ -6,11 +6,13 @@ are the proto3 JSON of `registry.proto`. Each write is one transaction: what it 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeAlias
 
 from registry.book import book_of, book_of_manifest, by_name, waiting_under
 from registry.catalog import Catalog
+from registry.compare_schemas import Difference
 from registry.ledger import NOTHING, Addition, Ledger, Present, Settlement, names_of
 from registry.listings import without_defaults
 from registry.manifest import Manifest
@@ -47,7 +49,16 @@ from registry.received import (
     services_in,
 )
 from registry.reflection import reflect
-from registry.requests import read_binding, read_bytes, read_forced, read_name, read_number, read_text, read_tls
+from registry.requests import (
+    read_binding,
+    read_bytes,
+    read_flag,
+    read_forced,
+    read_name,
+    read_number,
+    read_text,
+    read_tls,
+)
 from registry.revisions import Kind, Name, Offered, Revision, Stamp, State
 from registry.store import Store, Writing
 from registry.targets import check_binding
@@ -162,8 +173,8 @@ class Registrar:
         if not manifest.agents:
             raise BadRequest("The manifest has no agents, so there is nothing to publish.")
         if binding is not None:
-            check_binding(binding, self._allowed)
             refuse_borrowed_keys(binding, by)
+            check_binding(binding, self._allowed)
         offered = offered_by(manifest, manifest.digest)
         with self._store.writing() as writing:
             ledger = writing.ledger
@@ -174,7 +185,11 @@ class Registrar:
             if any(step.offered for step in steps):
                 ledger.keep_descriptors(manifest.descriptor_set)
             _write(ledger, steps, book, stamp)
-            steps = (*steps, *_bound(ledger, [agent.name for agent in manifest.agents], binding, stamp))
+            agents = [agent.name for agent in manifest.agents]
+            taken = _elsewhere(ledger, agents, binding, stamp) if read_flag(content, "ifVacant") else []
+            held = {step.name.text for step in taken}
+            vacant = [agent for agent in agents if agent not in held]
+            steps = (*steps, *taken, *_bound(ledger, vacant, binding, stamp))
             steps = self._foreseen(steps, offered, writing)
             self._refuse_unfit(writing, [step.offered for step in steps if step.offered])
             return _changes(steps, ledger)
@@ -220,8 +235,8 @@ class Registrar:
         name, binding = read_name(content), read_binding(content)
         if binding is None:
             raise BadRequest("binding is missing: name at least one target, host:port.")
-        check_binding(binding, self._allowed)
         refuse_borrowed_keys(binding, by)
+        check_binding(binding, self._allowed)
         with self._store.writing() as writing:
             agent, _ = book_of(writing.ledger, name)
             if name != agent:
@@ -296,6 +311,25 @@ def _bound(ledger: Ledger, agents: Iterable[AgentName], binding: Binding | None,
     ledger.bind(changed, binding, stamp)
     book = ledger.current(changed)
     return [_bound_step(name, book[name]) for name in (Name(Kind.AGENT, agent) for agent in changed)]
+
+
+def _elsewhere(ledger: Ledger, agents: Iterable[AgentName], binding: Binding | None, stamp: Stamp) -> list[Step]:
+    """The agents that are bound to something else, which is to stay. Whoever bound one there reads the address."""
+    present, binders = ledger.bindings(), ledger.binders()
+    found = [agent for agent in agents if binding is not None and present.get(agent, binding) != binding]
+    book = ledger.current(found)
+    return [
+        replace(
+            _bound_step(name, book[name]),
+            outcome=Outcome.ELSEWHERE,
+            differences=tuple(
+                Difference(target, breaking=False)
+                for target in present[agent].targets
+                if binders.get(agent) == stamp.by
+            ),
+        )
+        for agent, name in ((agent, Name(Kind.AGENT, agent)) for agent in found)
+    ]
 
 
 def _bound_step(name: Name, present: Present) -> Step:

@@ -1,9 +1,9 @@
 """What an agent may not settle by itself, though policy lets it publish itself (`baseline.agent-publishes-itself`).
 
 Policies read tags, classifications and approvals that a manifest claims, of an agent also when it is the one who asks.
-So what an agent says in its own favour waits for somebody else, even in its first revision; later ones wait anyway. So do
-methods that it describes itself, since it could have the gateway call those of any service that it can name the address
-of. And what somebody else has retired does not come back with the agent's next start.
+So what an agent says in its own favour waits for somebody else, even in its first revision; later ones wait anyway. So
+do methods that it describes itself, since it could have the gateway call those of any service that it can name the
+address of. And what somebody else has retired does not come back with the agent's next start.
 """
 
 from typing import Final
@@ -20,7 +20,6 @@ from registry.model import (
 )
 from registry.revisions import Offered
 
-
 CONVERSE: Final = "/interchange.v1.ConversingAgent/Converse"
 """The one method that an agent need not ask anybody about."""
 
@@ -35,13 +34,15 @@ def waits_for_others(offered: Offered, present: Present, by: Principal) -> bool:
 
 
 def refuse_borrowed_keys(binding: Binding, by: Principal) -> None:
-    """Let no agent have the gateway call with a key that only operators know of.
+    """Let no agent have the gateway call with a key, or trust a root, that only operators know of; nor learn by asking
+    which files there are.
 
     Raises:
         Refused: it names one.
     """
-    if by.kind is PrincipalKind.AGENT and binding.tls is not None and (binding.tls.certificate or binding.tls.key):
-        raise Refused("An agent cannot bind itself with tls.certificate and tls.key of the gateway's: an operator can.")
+    tls = binding.tls
+    if by.kind is PrincipalKind.AGENT and tls is not None and (tls.ca or tls.certificate or tls.key):
+        raise Refused("An agent cannot bind itself with files of the gateway's (tls.ca, tls.certificate, tls.key).")
 
 
 def _in_its_own_favour(offered: Offered) -> bool:

@@ -27,6 +27,7 @@ class Outcome(StrEnum):
     WAITING = "waiting"
     RETIRED = "retired"
     BOUND = "bound"
+    ELSEWHERE = "elsewhere"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

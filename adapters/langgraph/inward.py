@@ -41,7 +41,7 @@ Deliver = Callable[[Call], Awaitable[Result]]
 
 T = TypeVar("T")
 _PAGE: Final = 1_000
-_NO_ANSWER: Final = frozenset({"unknown", "bad_request", "unauthenticated", "audit_unavailable", "internal"})
+_NO_ANSWER: Final = frozenset({"bad_request", "unauthenticated", "audit_unavailable", "internal"})
 """Codes of errors that are no answer to a call; all others are, and a model reads them."""
 
 
@@ -148,6 +148,7 @@ class Inward:
             content=content,
             deadline=Deadline.after(seconds),
             groups_before=(*groups, behind.groups),
+            turn=self.open_turn.turn.id,
             parts=parts,
             door="process",
         )

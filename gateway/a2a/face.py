@@ -7,6 +7,7 @@ by itself to a request that is none of its operations is answered here.
 
 import logging
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, Final, NamedTuple, cast
 
@@ -23,7 +24,7 @@ from starlette.types import Message, Receive, Scope, Send
 from gateway.a2a.asked import VERSION, Asked, activated, read_asked
 from gateway.a2a.bindings import JsonRpc, Rest, operations
 from gateway.a2a.card_desk import CardDesk
-from gateway.a2a.handler import ASKED, RECEIVE, Handle, Handler
+from gateway.a2a.handler import ASKED, OPENED, RECEIVE, Handle, Handler
 from gateway.a2a.reading import look_at
 from gateway.bodies import JSON_KEY
 from gateway.live import Live
@@ -43,6 +44,7 @@ CARD: Final = "/.well-known/agent-card.json"
 _LOOKING: Final = 10.0
 """Seconds that looking at an agent may take."""
 _ASKED: Final = "interchange.a2a.asked"
+_OPENED: Final = "interchange.a2a.opened"
 _RPC: Final = frozenset({"", "/"})
 
 logger = logging.getLogger(__name__)
@@ -121,17 +123,19 @@ class A2aFace:
         scope[_ASKED] = asked
         answering = _naming_extensions(send, activated(asked))
         attributes = {names.OPERATION: "invoke_agent", names.AGENT_NAME: entry.agent.name}
-        with _tracer.start_as_current_span(
+        span = _tracer.start_as_current_span(
             f"invoke_agent {entry.agent.name}", kind=SpanKind.SERVER, attributes=attributes
-        ):
-            if not is_rpc:
-                below = {**scope, "path": place.rest, "root_path": "", "raw_path": place.rest.encode()}
-                await self._rest(below, receive, _labelled(answering))
-            elif scope["method"] != "POST":
-                await _wrong_method(scope, receive, send)
-            else:
-                response = await self._rpc.handle_requests(_Read(scope, receive))
-                await response(scope, receive, answering)
+        )
+        with span:
+            async with AsyncExitStack() as scope[_OPENED]:
+                if not is_rpc:
+                    below = {**scope, "path": place.rest, "root_path": "", "raw_path": place.rest.encode()}
+                    await self._rest(below, receive, _labelled(answering))
+                elif scope["method"] != "POST":
+                    await _wrong_method(scope, receive, send)
+                else:
+                    response = await self._rpc.handle_requests(_Read(scope, receive))
+                    await response(scope, receive, answering)
 
     async def _card(self, scope: Scope, place: Place, verified: Verified | None) -> Response:
         """The card of an agent, as far as the caller may see it; as a whole for anybody, where it is public."""
@@ -173,7 +177,12 @@ class _Contexts(ServerCallContextBuilder):
         asked: Asked = request.scope[_ASKED]
         return ServerCallContext.model_construct(
             user=UnauthenticatedUser(),  # who asks is in what was asked; nothing of the SDK's decides by this
-            state={ASKED: asked, RECEIVE: request.receive, "headers": {"A2A-Version": VERSION}},
+            state={
+                ASKED: asked,
+                RECEIVE: request.receive,
+                OPENED: request.scope[_OPENED],
+                "headers": {"A2A-Version": VERSION},
+            },
             tenant="",
             requested_extensions=set(asked.extensions),
         )

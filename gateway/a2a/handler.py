@@ -40,6 +40,8 @@ RECEIVE = "receive"
 PAGE = 50
 LARGEST_PAGE = 100
 """Tasks of one answer of ListTasks, and at most (A2A 1.0, section 3.1.4)."""
+OPENED = "opened"
+"""And the stack of what has to be closed once the request is answered, or nobody waits for the answer."""
 
 Handle = Callable[[Call, Emit], Awaitable[Result]]
 
@@ -64,10 +66,15 @@ class Handler(RequestHandler):
                 _challenge(asked, error)
                 return write_failure(error, call, ids)
 
-    async def on_message_send_stream(
+    def on_message_send_stream(
         self, params: wire.SendMessageRequest, context: ServerCallContext
     ) -> AsyncGenerator[Event]:
-        """Tell of the call while it happens."""
+        """Tell of the call while it happens. The face closes what the SDK leaves open when a client goes away."""
+        told = self._told(params, context)
+        context.state[OPENED].push_async_callback(told.aclose)
+        return told
+
+    async def _told(self, params: wire.SendMessageRequest, context: ServerCallContext) -> AsyncGenerator[Event]:
         asked = _admitted(context)
         call, ids = self._read(params, asked)
         telling = Telling(call, ids)
@@ -80,9 +87,10 @@ class Handler(RequestHandler):
                         yield event
             except InterchangeError as error:
                 _challenge(asked, error)
-                for event in telling.failure(error):
+                for event in telling.failure(error.with_traceback(None)):  # its frames have all that was said
                     yield event
             finally:
+                del telling  # servers keep this frame for a while, and it has all that was told
                 await events.aclose()
 
     def _read(self, params: wire.SendMessageRequest, asked: Asked) -> tuple[Call, Ids]:

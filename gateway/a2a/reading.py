@@ -86,6 +86,7 @@ def _call(verified: Verified, action: Action, target: Target, content: JsonObjec
         scopes=verified.scopes,
         groups=verified.groups,
         groups_before=verified.groups_behind,
+        turn=verified.turn,
         door="a2a",
     )
 

@@ -14,6 +14,9 @@ from registry.model import Delta, Emission, Emit, Result
 WAITING = 32
 """Emissions that may wait to be read."""
 
+GATHERING = 0.01
+"""Seconds in which what comes faster than it is told is put together."""
+
 Work = Callable[[Emit], Awaitable[Result]]
 
 
@@ -37,10 +40,16 @@ async def unfolding(work: Work) -> AsyncGenerator[Emission | Result]:
         while not (task.done() and queue.empty()):
             for emission in _joined([await queue.get(), *_waiting(queue)]):
                 yield emission
+            if not queue.empty() and not task.done():  # faster than it can be told: let more come together
+                await asyncio.sleep(GATHERING)
         yield task.result()
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        try:
+            if task.cancel():
+                await asyncio.wait([task])
+        finally:
+            # Servers keep what ended a stream, and with it this frame, until the garbage is looked at.
+            del task
 
 
 def _waiting(queue: asyncio.Queue[Emission | None]) -> Iterator[Emission | None]:

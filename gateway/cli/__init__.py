@@ -14,13 +14,13 @@ from gateway.cli.parser import CommandParser
 from registry.model import InterchangeError
 
 COMMANDS = {
-    "demo": ("gateway.cli.demo", "start the demo: services, gateway, people, and what to paste"),
-    "serve": ("gateway.cli.serve", "start the gateway"),
+    "demo": ("gateway.cli.demo", "start the demo: services, an agent, gateway, people, and what to paste"),
+    "serve": ("gateway.cli.serve", "start the gateway: MCP, A2A and gRPC"),
     "login": ("gateway.cli.login", "log in to a gateway and keep the token"),
     "token": ("gateway.cli.login", "print a token of a demo persona"),
-    "call": ("gateway.cli.call", "call a skill through a gateway"),
+    "call": ("gateway.cli.call", "call a skill or an agent through a gateway"),
     "registry": ("gateway.cli.registry", "publish, inspect, approve, bind"),
-    "agents": ("gateway.cli.agents", "serve a LangGraph graph as an agent"),
+    "agents": ("gateway.cli.agents", "serve a LangGraph graph as an agent, print an agent's credential"),
     "conform": ("gateway.cli.conform", "examine a server's MCP and A2A from outside"),
     "protos": ("gateway.cli.protos", "write our protos for your build"),
 }
@@ -68,7 +68,8 @@ def _sentence(error: InterchangeError | OSError) -> str:
 def _parser(wanted: str) -> argparse.ArgumentParser:
     parser = CommandParser(
         prog="interchange",
-        description="A gateway that makes gRPC services MCP tools, behind one policy.",
+        description="A gateway that puts gRPC services and agents in front of people, IDEs and other agents, over"
+        " MCP and A2A, behind one policy.",
         epilog="`interchange COMMAND --help` says more about one of them.",
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")

@@ -1,4 +1,4 @@
-"""`interchange call SKILL --json ARGS`: one tools/call over MCP, for trying things from a shell.
+"""`interchange call NAME --json ARGS`: one tools/call of a skill or an agent over MCP, for trying things from a shell.
 
 It speaks the wire of revision 2026-07-28 itself: one POST and one answer, JSON or a short event stream.
 """
@@ -25,10 +25,11 @@ VERSION = "2026-07-28"
 def add_commands(commands: Commands) -> None:
     parser = commands.add_parser(
         "call",
-        help="call a skill through a gateway",
-        description="Call a skill through a gateway over MCP and print its result.",
+        help="call a skill or an agent through a gateway",
+        description="Call a skill, or talk to an agent, through a gateway over MCP, and print the result. An agent"
+        """ takes {"message": "…"}, and {"conversation": "…"} with it to go on with one.""",
     )
-    parser.add_argument("skill", help="its id (candidates.search) or tool name (candidates_search)")
+    parser.add_argument("skill", help="its id (candidates.search) or tool name (candidates_search); or an agent's name")
     parser.add_argument(
         "--json",
         default="{}",
@@ -58,12 +59,24 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _arguments(text: str) -> JsonObject:
+    given = _bytes(text)
     try:
-        return read_strict(_bytes(text)).content
+        return read_strict(given).content
     except StrictJsonError as error:
         if error.mistake is Mistake.SHAPE:
             raise BadRequest('--json takes an object, for example \'{"query": "rust"}\'') from None
+        if not _is_json(given):
+            raise BadRequest(f"--json is not a JSON object: {text:.60}") from None
         raise BadRequest(f"--json: {error.message}") from None
+
+
+def _is_json(text: bytes) -> bool:
+    """Whether it is at all, if perhaps with two meanings."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _bytes(text: str) -> bytes:

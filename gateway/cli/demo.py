@@ -8,16 +8,15 @@ publishes itself. Stopping the demo stops all of it.
 import argparse
 import importlib
 import os
-import signal
-import socket
 import subprocess
 import sys
-from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import Any
 
 from gateway.cli.commands import Commands
+from gateway.cli.demo_processes import AgentProcess, agent_process, process
+from gateway.cli.demo_room import room
+from gateway.cli.ports import free_port
 from policies.identity.dev_issuer.secret import agent_credentials
 from registry.model import Refused
 
@@ -63,69 +62,43 @@ def run(options: argparse.Namespace) -> int:
     if not options.port:  # the assistant must know it before the gateway has it
         options.port, options.grpc_port = free_port(), options.grpc_port or free_port()
     with ExitStack() as started:
+        started.enter_context(room(options.state, ports=_ports(options)))
+        if not options.json:
+            sys.stderr.write("Starting services, agent and gateway …\n")
         services = {name: started.enter_context(_service(name)) for name in SERVICES}
         assistant = started.enter_context(_assistant(options))
         # Imported only now: the others start while the gateway's libraries load.
         demo = importlib.import_module("gateway.demo")
-        targets = {name: _address(name, process) for name, process in services.items()}
+        targets = {name: _address(name, service) for name, service in services.items()}
         demo.play(options, EXAMPLE, targets, assistant)
     return 0
 
 
-def free_port() -> int:
-    """A port of loopback that nobody has at the moment."""
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        port: int = door.getsockname()[1]
-        return port
+def _ports(options: argparse.Namespace) -> tuple[int, ...]:
+    """The doors that are named; of port 0, any will be free."""
+    grpc = options.port + 1 if options.grpc_port is None else options.grpc_port
+    return (options.port, grpc)
 
 
-@contextmanager
-def _service(name: str) -> Generator[subprocess.Popen[str]]:
+def _service(name: str) -> AbstractContextManager["subprocess.Popen[str]"]:
     """One demo service as a process of its own, ended with the context."""
-    with _process([sys.executable, str(EXAMPLE / f"{name}.py"), "--listen", "127.0.0.1:0"]) as process:
-        yield process
+    return process([sys.executable, str(EXAMPLE / f"{name}.py"), "--listen", "127.0.0.1:0"])
 
 
-@contextmanager
-def _assistant(options: argparse.Namespace) -> Generator[subprocess.Popen[str]]:
+def _assistant(options: argparse.Namespace) -> AbstractContextManager[AgentProcess]:
     """The agent, which waits for the gateway. What it has to say goes to STATE/assistant.log."""
-    options.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    credentials = agent_credentials(options.state, "assistant")
     gateway = f"http://127.0.0.1:{options.port}"
-    command = [sys.executable, "-m", "gateway.cli", "agents", "serve", *ASSISTANT, "--gateway", gateway]
-    with (
-        (options.state / "assistant.log").open("w") as log,
-        _process(command, env={**os.environ, **credentials}, stderr=log) as process,
-    ):
-        yield process
+    return agent_process(
+        "assistant",
+        [sys.executable, "-m", "gateway.cli", "agents", "serve", *ASSISTANT, "--gateway", gateway],
+        environment={**os.environ, **agent_credentials(options.state, "assistant")},
+        log=options.state / "assistant.log",
+    )
 
 
-@contextmanager
-def _process(command: list[str], **settings: Any) -> Generator[subprocess.Popen[str]]:
-    """A process, ended with the context."""
-    with _started(command, **settings) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
-            try:
-                process.wait(timeout=2)
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-
-def _started(command: list[str], **settings: Any) -> "subprocess.Popen[str]":
-    """A process that Ctrl-C does not reach until it listens for it: until then it is ours to end."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **settings)
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _address(name: str, process: "subprocess.Popen[str]") -> str:
+def _address(name: str, service: "subprocess.Popen[str]") -> str:
     """Where a service listens, as it says itself on its first line."""
-    line = process.stdout.readline() if process.stdout else ""
+    line = service.stdout.readline() if service.stdout else ""
     if not line.startswith("listening "):
-        raise Refused(f"The demo's {name} service did not start (exit code {process.poll()}).")
+        raise Refused(f"The demo's {name} service did not start (exit code {service.poll()}).")
     return line.split()[1]

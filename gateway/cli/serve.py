@@ -2,21 +2,24 @@
 
 import argparse
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 from gateway.cli.commands import Commands
+from gateway.cli.ports import checked_port
 from gateway.config import Config, Listen, load_config
 from gateway.serving import Serving, run_until_stopped, serve
-from registry.model import BadRequest
+from gateway.state import Whereabouts
 
 
 def add_commands(commands: Commands) -> None:
     parser = commands.add_parser(
         "serve",
-        help="start the gateway",
-        description="Start the gateway: MCP by HTTP, and a gRPC door for operators. It runs until Ctrl-C or SIGTERM;"
-        " SIGHUP makes it read its policies anew.",
+        help="start the gateway: MCP, A2A and gRPC",
+        description="Start the gateway: MCP and A2A over HTTP, for people, IDEs and agents, and a gRPC door for"
+        " operators and for agents that publish themselves. It runs until Ctrl-C or SIGTERM; SIGHUP makes it read its"
+        " policies anew.",
         epilog="Every key of interchange.toml may also come from the environment, as INTERCHANGE_<TABLE>_<KEY>.",
     )
     parser.add_argument("--port", type=int, help="port of the HTTP door; 0 takes a free one (default: as configured)")
@@ -35,15 +38,32 @@ def run(options: argparse.Namespace) -> int:
     config = with_options(load_config(path), options)
 
     async def ready(serving: Serving) -> None:
-        where = serving.whereabouts
-        if options.json:
-            facts = {"mcp_url": where.mcp_url, "grpc_address": where.grpc_address, "issuer": where.issuer}
-            print(json.dumps({**facts, "state": str(config.state)}), flush=True)
-        else:
-            print(f"MCP      {where.mcp_url}\ngRPC     {where.grpc_address}\nissuer   {where.issuer}", flush=True)
+        said = json.dumps(facts(serving.whereabouts, config)) if options.json else page(serving.whereabouts)
+        sys.stdout.write(f"{said}\n")
+        sys.stdout.flush()
 
     run_until_stopped(serve(config, config_path=path and path.resolve(), when_ready=ready))
     return 0
+
+
+def facts(where: Whereabouts, config: Config) -> dict[str, str]:
+    """What `--json` prints."""
+    return {
+        "mcp_url": where.mcp_url,
+        "agents_url": f"{where.public_url}/agents",
+        "grpc_address": where.grpc_address,
+        "issuer": where.issuer,
+        "state": str(config.state),
+    }
+
+
+def page(where: Whereabouts) -> str:
+    """What a person reads once the doors are open."""
+    return f"""Interchange is ready.
+MCP      {where.mcp_url}
+A2A      {where.public_url}/agents/NAME
+gRPC     {where.grpc_address}
+issuer   {where.issuer}"""
 
 
 def with_options(config: Config, options: argparse.Namespace) -> Config:
@@ -58,6 +78,4 @@ def with_options(config: Config, options: argparse.Namespace) -> Config:
 
 
 def _with_port(address: str, port: int) -> str:
-    if not 0 <= port <= 65535:
-        raise BadRequest(f"{port} cannot be a port, which is a number from 0 to 65535: see --port and --grpc-port.")
-    return f"{address.rpartition(':')[0]}:{port}"
+    return f"{address.rpartition(':')[0]}:{checked_port(port)}"

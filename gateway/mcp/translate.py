@@ -97,6 +97,7 @@ def read_call(
         scopes=verified.scopes,
         groups=verified.groups,
         groups_before=verified.groups_behind,
+        turn=verified.turn,
         door="mcp",
         offer=offer,
     )

@@ -102,6 +102,7 @@ def _call(operation: str, content: JsonObject, verified: Verified, deadline: Dea
         scopes=verified.scopes,
         groups=verified.groups,
         groups_before=verified.groups_behind,
+        turn=verified.turn,
         door="platform",
     )
 

@@ -29,7 +29,7 @@ def decision_entry(call: Call, decision: Decision, at: datetime) -> Entry:
         "call": call.id,
         "door": call.door,
         "action": call.action,
-        "target": shortened(str(call.target)),
+        "target": shortened(decision.target or str(call.target)),
         "chain": [_link(principal) for principal in call.chain.links],
         "verdict": decision.verdict,
         "policies": decision.policies,
@@ -37,6 +37,8 @@ def decision_entry(call: Call, decision: Decision, at: datetime) -> Entry:
         "catalog_version": decision.catalog_version,
         "arguments": digest(_arguments(call)),
     }
+    if call.turn:
+        entry["turn"] = call.turn
     if decision.pin:
         entry["pin"], entry["revision"] = decision.pin, decision.revision
     if decision.declared:

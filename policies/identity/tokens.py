@@ -20,7 +20,7 @@ from joserfc.util import urlsafe_b64decode
 from policies.identity.cache import Recent
 from policies.identity.directory import NOBODY, Directory, qualified
 from policies.identity.keysets import ALGORITHMS, EDDSA, KeySource, PublicKey
-from registry.model import Chain, JsonObject, JsonValue, Principal, Unauthenticated
+from registry.model import NO_TURN, Chain, JsonObject, JsonValue, Principal, TurnId, Unauthenticated
 
 SIZE_LIMIT = 16 * 1024
 REMEMBERED_SECONDS = 60.0
@@ -35,7 +35,7 @@ _SIGNATURES = JWSRegistry(algorithms=sorted(ALGORITHMS - {"EdDSA"}))
 class Verified:
     """What a token proved. `expires_at` is in seconds since the epoch; `groups` are those that it claims.
 
-    `behind` are those for whom an agent acts, as the turn it holds proved, the person first; `groups_behind` are what
+    `behind` are those for whom an agent acts, as the `turn` it holds proved, the person first; `groups_behind` are what
     their own tokens claimed, one for each.
     """
 
@@ -46,6 +46,7 @@ class Verified:
     expires_at: float
     behind: tuple[Principal, ...] = ()
     groups_behind: tuple[frozenset[str], ...] = ()
+    turn: TurnId = NO_TURN
 
     @property
     def chain(self) -> Chain:

@@ -40,6 +40,7 @@ from registry.model.errors import (
     Unknown,
 )
 from registry.model.ids import (
+    NO_TURN,
     AgentName,
     CallId,
     ConversationId,
@@ -70,6 +71,7 @@ from registry.model.turn import Artifact, Delta, Said, Turn
 __all__ = [
     "CATALOG",
     "NOTHING_OFFERED",
+    "NO_TURN",
     "Action",
     "Agent",
     "AgentName",

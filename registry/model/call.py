@@ -93,7 +93,8 @@ class Call:
     `conversation` and, where the face has only arguments, its `message` and `data`. `parts` are a message that came as
     one, `extensions` the protocol extensions activated with it. `scopes` are those of the token that came with the call
     and `groups` what its issuer says the caller is in, beside the directory; `groups_before` says the same of each link
-    before the caller. `door` names the face, for the audit.
+    before the caller, and `turn` is the turn in which an agent makes the call for others, and with which it ends.
+    `door` names the face, for the audit.
     """
 
     id: CallId
@@ -105,6 +106,7 @@ class Call:
     scopes: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
     groups_before: tuple[frozenset[str], ...] = ()
+    turn: TurnId = NO_TURN
     parts: tuple[Part, ...] = ()
     extensions: tuple[str, ...] = ()
     door: str = ""

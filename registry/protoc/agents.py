@@ -4,8 +4,8 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from interchange.v1.annotations_pb2 import AgentOptions
 
 from registry.extensions import extension_faults
-from registry.modes import mode_faults
 from registry.model import Agent, AgentName, SkillId
+from registry.modes import mode_faults
 from registry.names import AGENT_NAME, DOMAIN, SHOWN_URLS, VERSION, snake_case, words
 from registry.protoc.annotations import Note
 from registry.protoc.problems import Problems

@@ -1,6 +1,6 @@
 """`docs/agent-builder.md` is executed: its files are written, its commands run in order, in a folder of their own.
 
-Only its `setup` block is not (it would download): this environment has what that brings. The page's ports are replaced
+Only what installs is not (it would download): this environment has what that brings. The page's ports are replaced
 by free ones.
 """
 
@@ -22,6 +22,7 @@ from gateway.cli.demo import free_port
 PAGE = (Path(__file__).parents[2] / "docs" / "agent-builder.md").read_text()
 BLOCK = re.compile(r"^```(\w+)(?: (\w+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"(?://|#) (\S+\.(?:toml|cedar|py))\n")
+LEADING = ("setup", "gateway", "credentials", "agent", "mcp", "card", "send")
 SECONDS = 60
 
 
@@ -104,7 +105,7 @@ def builder(tmp_path: Path) -> Builder:
 
 
 def test_the_page_has_what_this_test_runs() -> None:
-    assert list(commands()) == ["setup", "gateway", "credentials", "agent", "mcp", "card", "send", "graph"]
+    assert list(commands()) == [*LEADING, "extra", "graph", "titled", "waits", "approve"]
     assert list(files()) == ["interchange.toml", "directory.toml", "policies/office.cedar", "greeter.py", "graph.py"]
 
 
@@ -122,6 +123,19 @@ def test_the_page_leads_from_an_empty_folder_to_an_agent_that_answers(builder: B
             assert answer["message"]["parts"] == [{"text": "Hello, ada! You said: Good morning"}]
         with builder.serves("graph", until="published"):
             assert json.loads(builder.runs("mcp"))["text"] == "Good day! You said: Good morning"
+        with builder.serves("titled", until="published"):
+            assert "title: was Greeter, is The greeter" in builder.runs("waits")
+            assert json.loads(builder.runs("card"))["name"] == "Greeter"
+            assert "Approved: greeter." in builder.runs("approve")
+            assert json.loads(builder.runs("card"))["name"] == "The greeter"
+
+
+def test_nobody_else_approves_what_the_agent_of_the_page_changed(builder: Builder) -> None:
+    builder.writes()
+    with builder.serves("gateway", until="issuer"), builder.serves("agent", until="published"):
+        pass
+    with builder.serves("gateway", until="issuer"), builder.serves("titled", until="published"):
+        assert "may publish in the catalog or pin" in builder.fails(commands()["approve"].replace("grace", "ada"))
 
 
 def test_the_graph_of_the_page_runs_inside_the_gateway_too(builder: Builder) -> None:

@@ -154,7 +154,7 @@ def test_offline_is_nobody_elses_work(elsewhere: Typed, tmp_path: Path) -> None:
 
 def test_a_token_that_does_not_hold_is_explained(demo: Demo, typed: Typed) -> None:
     told = typed.told(*SEARCH, "--token", "garbage")
-    assert "The access token does not hold." in told
+    assert "The access token is invalid or has expired." in told
     assert "interchange login" in told
 
 
@@ -187,7 +187,7 @@ def test_arguments_come_from_a_file_or_standard_input(demo: Demo, typed: Typed, 
 def test_arguments_with_two_meanings_are_refused(elsewhere: Typed) -> None:
     assert "'query' occurs twice" in elsewhere.told("call", "x", "--json", '{"query": "a", "query": "b"}')
     assert "takes an object" in elsewhere.told("call", "x", "--json", "[]")
-    assert "not JSON" in elsewhere.told("call", "x", "--json", "{")
+    assert "--json is not a JSON object: {" in elsewhere.told("call", "x", "--json", "{")
     assert "no/such cannot be read" in elsewhere.told("call", "x", "--json", "@no/such")
     assert "no skill's name" in elsewhere.told("call", "é", "--token", "t")
 
@@ -217,6 +217,14 @@ def test_a_second_gateway_on_a_state_folder_is_told_of_the_first(demo: Demo, typ
         assert str(demo.process.pid) in told
         assert demo.mcp_url.removesuffix("/mcp") in told
         assert "--state" in told
+
+
+def test_a_second_demo_leaves_the_first_as_it_was(demo: Demo, typed: Typed, tmp_path: Path) -> None:
+    port = demo.mcp_url.removesuffix("/mcp").rpartition(":")[2]
+    assert "A demo already runs here" in typed.told("demo", "--port", port, "--state", str(demo.state))
+    assert f"Cannot listen on 127.0.0.1:{port}" in typed.told("demo", "--port", port, "--state", str(tmp_path))
+    said = typed.done("call", "assistant", "--json", '{"message": "Find Rust engineers in Dublin"}', "--as", "recruiter")
+    assert "Dublin" in said
 
 
 # ---- the last line of defence

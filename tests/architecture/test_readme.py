@@ -11,7 +11,8 @@ REGISTRY = ("publish", "discover", "import", "list", "diff", "approve", "retire"
 SINGLE = ("serve", "demo", "login", "token", "call", "conform", "protos", "agents serve", "agents credentials")
 OPTIONED = (*SINGLE, *(f"registry {verb}" for verb in REGISTRY))
 PROTOC = {"--descriptor_set_in", "--interchange_out", "--python_out", "--grpc_python_out"}
-STRANGERS = {*PROTOC, "--header", "--data", "--silent", "--fail"}
+CURL = {"--header", "--data", "--silent", "--fail", "--no-buffer", "--write-out", "--user"}
+STRANGERS = PROTOC | CURL
 
 
 def test_the_folders_in_the_tree_are_those_that_exist() -> None:

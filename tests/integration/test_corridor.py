@@ -10,10 +10,13 @@ from gateway.corridor import Corridor
 from gateway.facts import FactFinder
 from gateway.limits import PrincipalLimits
 from gateway.live import InForce, Live
+from gateway.turns import TurnsInHand
 from policies.audit.lines import LineLog
 from policies.audit.segments import read_entries
 from policies.facts import Facts
 from policies.identity.directory import load_directory
+from policies.identity.keys import generate_signing_key
+from policies.identity.turn_tokens import TurnTokens
 from registry.catalog import Catalog
 from registry.model import (
     Action,
@@ -93,6 +96,7 @@ class Rooms:
             facts=FactFinder(directory=load_directory(folder / "directory.toml"), environment="test"),
             audit=log,
             limits=self.limits,
+            turns=TurnsInHand(TurnTokens(issuer="http://127.0.0.1:8420", key=generate_signing_key())),
             far_sides={TargetKind.SKILL: self.library.answer},
         )
 

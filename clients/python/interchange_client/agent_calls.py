@@ -15,6 +15,7 @@ from interchange_client.wire import Reply
 
 VERSION: Final = "1.0"
 _STATE: Final = "TASK_STATE_"
+_NOT_FOUND: Final = 404
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +58,14 @@ def write_message(content: Content | Sequence[agent_pb2.Part], *, conversation: 
 
 
 def read_answer(reply: Reply) -> AgentAnswer:
-    """The answer that a reply carries.
+    """The answer that a reply carries. That there is no such agent for this chain is one, as any other refusal is.
 
     Raises:
-        GatewayError: it carries an error, or nothing of the kind.
+        GatewayError: it carries another error, or nothing of the kind.
     """
     response = reply.message()
+    if unknown := _unknown(response):
+        return AgentAnswer(text=unknown, state="rejected", code="unknown")
     result: object = response.get("result")
     if not isinstance(result, dict):
         raise _refusal(response, reply)
@@ -101,6 +104,13 @@ def _read_artifact(written: Mapping[str, Any]) -> agent_pb2.Artifact:
         parts=read_parts(written["parts"]),
         last=True,
     )
+
+
+def _unknown(response: Mapping[str, Any]) -> str:
+    """The gateway's sentence where it has no such agent for this chain; a page of somebody else's says nothing."""
+    error: object = response.get("error")
+    said = cast("Mapping[str, object]", error) if isinstance(error, dict) else {}
+    return str(said.get("message", "")) if said.get("code") == _NOT_FOUND else ""
 
 
 def _refusal(response: Mapping[str, Any], reply: Reply) -> GatewayError:

@@ -24,7 +24,7 @@ from interchange_client.skill_calls import (
     Post,
     Skill,
     SkillAnswer,
-    read_answer,
+    read_call,
     read_result,
     read_skills,
     wants_headers,
@@ -65,7 +65,8 @@ class Gateway(Protocol):
         """Call a skill by its id (`candidates.search`) or its tool name.
 
         Raises:
-            GatewayError: there is no answer. What the skill or a policy has against the call is one: see `is_error`.
+            GatewayError: there is no answer. What the skill or a policy has against the call is one (`is_error`), and
+                so is that there is no such skill for whoever asks (`code` is `unknown`).
         """
         ...
 
@@ -81,7 +82,8 @@ class Gateway(Protocol):
         """Say something to an agent and wait for its answer.
 
         Raises:
-            GatewayError: there is no answer. That the agent failed or refused is one: see `is_error`.
+            GatewayError: there is no answer. That the agent failed or refused is one (`is_error`), and so is that
+                there is no such agent for whoever asks (`code` is `unknown`).
         """
         ...
 
@@ -165,7 +167,7 @@ class HttpGateway:
 
     async def _call(self, skill: str, arguments: Mapping[str, Any], turn_token: str) -> SkillAnswer:
         post = write_call(skill, arguments, self._mirrored.get(skill))
-        return read_answer(read_result(await self._post("/mcp", post, turn_token)))
+        return read_call(await self._post("/mcp", post, turn_token))
 
     async def _learn_headers(self, turn_token: str) -> None:
         """Read which arguments of which skills are to stand in headers: a call without them is refused."""
@@ -215,7 +217,8 @@ class BoundGateway:
         """Call a skill by its id (`candidates.search`) or its tool name.
 
         Raises:
-            GatewayError: there is no answer. What the skill or a policy has against the call is one: see `is_error`.
+            GatewayError: there is no answer. What the skill or a policy has against the call is one (`is_error`), and
+                so is that there is no such skill for whoever asks (`code` is `unknown`).
         """
         return await self.gateway.call(
             skill, arguments or {}, turn_token=self.turn_token, seconds=self.remaining(seconds)
@@ -232,7 +235,8 @@ class BoundGateway:
         """Say something to another agent and wait for its answer.
 
         Raises:
-            GatewayError: there is no answer. That the agent failed or refused is one: see `is_error`.
+            GatewayError: there is no answer. That the agent failed or refused is one (`is_error`), and so is that
+                there is no such agent for whoever asks (`code` is `unknown`).
         """
         return await self.gateway.ask(
             agent, content, conversation=conversation, turn_token=self.turn_token, seconds=self.remaining(seconds)

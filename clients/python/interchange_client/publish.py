@@ -43,8 +43,11 @@ async def publish(
     tls: registry_pb2.Tls | None = None,
     door: str = "",
     ca: Path | None = None,
+    if_vacant: bool = False,
 ) -> Sequence[registry_pb2.Change]:
     """Publish a manifest and bind its agent to `target` (`host:port`, as the gateway reaches it), in one step.
+
+    With `if_vacant`, an agent that is bound to something else stays there, and the change `elsewhere` says so.
 
     `tls` says how the gateway is to connect, `door` where its gRPC door is (else it is asked), `ca` which authority's
     certificate that has (else the system's). Returns what became of it: `live`, `unchanged`, `waiting`, `bound`.
@@ -53,9 +56,8 @@ async def publish(
         PublishRefused: the gateway does not take it.
         GatewayError: it cannot be reached at the moment.
     """
-    request = registry_pb2.PublishRequest(
-        manifest=manifest, binding=registry_pb2.Binding(kind="grpc", targets=[target], tls=tls)
-    )
+    binding = registry_pb2.Binding(kind="grpc", targets=[target], tls=tls)
+    request = registry_pb2.PublishRequest(manifest=manifest, binding=binding, if_vacant=if_vacant)
     address = door or await find_door(credentials.gateway_url)
     token = await credentials.token()
     try:
@@ -82,6 +84,15 @@ async def find_door(gateway_url: str) -> str:
         known = urlsplit(gateway_url).hostname or ""
         host = f"[{known}]" if ":" in known else known
     return f"{host}:{port}"
+
+
+async def registry_mark(gateway_url: str) -> str:
+    """A word that is another whenever the gateway's registry is; empty where the gateway says none.
+
+    Raises:
+        GatewayError: it cannot be reached.
+    """
+    return str((await get_document(well_known(gateway_url, DOORS))).get("registry", ""))
 
 
 async def _publish(

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterable
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar, Unpack, cast
 
@@ -21,7 +22,8 @@ from interchange_client.credentials import AgentCredentials
 from interchange_client.errors import GatewayError
 from interchange_client.gateway import HttpGateway
 from interchange_client.manifest import About, write_manifest
-from interchange_client.publish import publish
+from interchange_client.presence import Place, Presence, takes_connections
+from interchange_client.publish import publish, registry_mark
 from interchange_client.tokens import InternalTokens
 from interchange_client.turns import Answer
 
@@ -60,7 +62,8 @@ async def serve(
         asyncio.run(serve(answer, name="greeter", domain="hiring", listen="127.0.0.1:0", gateway="http://127.0.0.1:8420"))
 
     Prints `listening HOST:PORT` once it can be called, and `published NAME` once the gateway sends it turns; while the
-    gateway is not up yet it waits, and says so on standard error. What is `about` the agent is in `manifest.About`.
+    gateway is not up yet it waits, and says so on standard error, as it does when the gateway sends turns elsewhere
+    (see `presence`). What is `about` the agent is in `manifest.About`.
 
     listen       `host:port`; port 0 takes a free one
     gateway      the gateway's URL, as it calls itself
@@ -88,16 +91,22 @@ async def serve(
                 _say(f"listening {host}:{port}")
                 target = _target(advertise or host, port)
 
-                async def make_known() -> None:
-                    changes = await publish_when_possible(
-                        lambda: publish(manifest, credentials=known, target=target, tls=tls, door=door, ca=ca),
-                        gateway=known.gateway_url,
-                    )
+                put = partial(publish, manifest, credentials=known, target=target, tls=tls, door=door, ca=ca)
+                place = Place(
+                    name=about["name"],
+                    mark=partial(registry_mark, known.gateway_url),
+                    join=partial(put, if_vacant=True),
+                    take=put,
+                    answers=takes_connections,
+                )
+
+                async def be_known() -> None:
+                    changes = await publish_when_possible(put, gateway=known.gateway_url)
                     _say(f"published {about['name']}")
                     _warn_of(changes)
+                    await Presence(place).keep()
 
-                if await _unless(stopped, make_known()):
-                    await stopped.wait()
+                await _unless(stopped, be_known())
 
 
 async def publish_when_possible(
@@ -178,14 +187,13 @@ def _stop_signal() -> Generator[asyncio.Event]:
             loop.remove_signal_handler(number)
 
 
-async def _unless(stopped: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
-    """Do the work, unless it is stopped before; says whether it was done."""
+async def _unless(stopped: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Do the work until it ends or is stopped."""
     working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stopped.wait())
     try:
         await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
         if working.done():
             working.result()
-        return working.done()
     finally:
         working.cancel()
         stopping.cancel()

@@ -26,6 +26,8 @@ RPC_CODES: Mapping[int, str] = {
 }
 """Errors of JSON-RPC and MCP in our own words; any other is `internal`."""
 
+_INVALID_PARAMS: Final = -32602
+_UNKNOWN_TOOL: Final = "Unknown tool"
 _META: Final = "io.modelcontextprotocol"
 _CLIENT: Mapping[str, str] = {"name": "interchange-client", "version": version("interchange-client")}
 
@@ -53,8 +55,8 @@ class SkillAnswer:
     """What became of a call.
 
     `structured` fits the skill's output schema and `text` is what a model should read. With `is_error` the text says
-    what is wrong and can be mended, and `code` is the gateway's word for it (`denied`, `invalid_arguments`, …), empty
-    where the service itself said no. `content` are MCP's content blocks, for skills that answer with more than text.
+    what is wrong and can be mended, and `code` is the gateway's word for it (`denied`, `unknown`, `invalid_arguments`,
+    …), empty where the service itself said no. `content` are MCP's content blocks, for skills that answer with more than text.
     """
 
     text: str = ""
@@ -107,6 +109,18 @@ def read_answer(result: Mapping[str, Any]) -> SkillAnswer:
     )
 
 
+def read_call(reply: Reply) -> SkillAnswer:
+    """What became of a tools/call. That there is no such skill for this chain is an answer, as any other denial is.
+
+    Raises:
+        GatewayError: it carries another error, a question to the client, or nothing of the kind.
+    """
+    unknown = _unknown(_response(reply))
+    if unknown:
+        return SkillAnswer(text=unknown, is_error=True, code="unknown")
+    return read_answer(read_result(reply))
+
+
 def read_skills(result: Mapping[str, Any]) -> tuple[Sequence[Skill], str]:
     """A page of a tools/list, and the cursor of the next; empty after the last."""
     return [_read_skill(tool) for tool in _objects(result.get("tools", []))], str(result.get("nextCursor") or "")
@@ -135,6 +149,15 @@ def read_error(response: Mapping[str, Any], reply: Reply) -> GatewayError:
         return GatewayError(str(said.get("message", "")), known or CODES.get(reply.status, "internal"))
     message = response.get("error_description") or f"{reply.url} answered {reply.status} without a result."
     return GatewayError(str(message), CODES.get(reply.status, "garbled"))
+
+
+def _unknown(response: Mapping[str, Any]) -> str:
+    """The gateway's sentence where it offers no such skill to this chain (MCP 2026-07-28, "Tools"); else nothing."""
+    error: object = response.get("error")
+    said = cast("Mapping[str, object]", error) if isinstance(error, dict) else {}
+    message = said.get("message")
+    is_said = isinstance(message, str) and message.startswith(_UNKNOWN_TOOL) and said.get("code") == _INVALID_PARAMS
+    return str(message) if is_said else ""
 
 
 def wants_headers(schema: Mapping[str, Any]) -> bool:

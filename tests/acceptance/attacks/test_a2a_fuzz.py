@@ -23,7 +23,9 @@ EXAMPLES = 200
 INTERNAL = -32603
 CODES = {-32700, -32600, -32601, -32602, *range(-32009, -32000)} - {-32006}
 STATES = {"TASK_STATE_COMPLETED", "TASK_STATE_FAILED", "TASK_STATE_REJECTED"}
-INSIDE = re.compile(r"Traceback|Error\b|Exception|iterable|unhashable|literal|protobuf|lf\.a2a|NoneType|'\w+' object")
+INSIDE = re.compile(
+    r"Traceback|Error\b|Exception|iterable|unhashable|literal for|protobuf|lf\.a2a|NoneType|'\w+' object"
+)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)

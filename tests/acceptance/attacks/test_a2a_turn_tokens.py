@@ -376,6 +376,34 @@ def test_a_token_dies_with_its_agents_process(
     watching.saw_nothing()
 
 
+# What was begun in a turn
+
+HANGING = ("the skill, over MCP", "the skill, over A2A", "an agent", "an agent, streamed")
+
+
+@pytest.mark.parametrize("what", HANGING)
+def test_what_was_begun_in_a_turn_ends_with_it(
+    gateway: Served, turn: HeldTurn, clerk: str, oddity: OddAgent, odd: Odd, *, what: str
+) -> None:
+    oddity.forget()
+    in_turn = Door(gateway.url, clerk, turn_header(turn.token))
+    begin = {
+        HANGING[0]: lambda: gateway.call("odd_hang", {}, token=clerk, **turn_header(turn.token)).text,
+        HANGING[1]: lambda: in_turn.send("odd", invoking("odd.hang")).text,
+        HANGING[2]: lambda: in_turn.send("oddity", text("hang")).text,
+        HANGING[3]: lambda: str(in_turn.stream("oddity", text("tick"))),
+    }[what]
+    answers: list[str] = []
+    thread = threading.Thread(target=lambda: answers.append(begin()))
+    thread.start()
+    begun, cancelled = (odd.hanging, odd.cancelled) if "skill" in what else (oddity.begun, oddity.cancelled)
+    assert begun.acquire(timeout=10)
+    turn.let_go()
+    assert cancelled.acquire(timeout=10), "it went on for an agent that has ended its turn"
+    thread.join()
+    assert "turn in which it was asked is over" in answers[0]
+
+
 # Sessions of older revisions of MCP
 
 

@@ -164,16 +164,28 @@ async def work(state):
         assert (await host.converse(asks(), nowhere)).parts == texts("denied: Policy does not allow this.")
 
 
-async def test_what_there_is_not_is_no_answer(graph: Callable[[str], str]) -> None:
+async def test_what_there_is_not_for_whoever_asks_is_for_the_graph_to_read_too(graph: Callable[[str], str]) -> None:
+    reference = graph("""
+async def work(state):
+    burned = await turn_in_hand().gateway.call("candidates.burn", {})
+    asked = await turn_in_hand().gateway.ask("nobody", "hello")
+    return say(f"{burned.is_error} {burned.code}: {burned.text} {asked.is_error} {asked.state} {asked.code}")
+""")
+    async with hosted(reference, Corridor(Unknown("There is none."))) as host:
+        expected = texts("True unknown: There is none. True rejected unknown")
+        assert (await host.converse(asks(), nowhere)).parts == expected
+
+
+async def test_where_the_gateway_fails_there_is_no_answer(graph: Callable[[str], str]) -> None:
     reference = graph("""
 async def work(state):
     try:
-        await turn_in_hand().gateway.call("candidates.burn", {})
+        await turn_in_hand().gateway.call("candidates.search", {})
     except GatewayError as error:
         return say(error.code)
 """)
-    async with hosted(reference, Corridor(Unknown("There is no such skill."))) as host:
-        assert (await host.converse(asks(), nowhere)).parts == texts("unknown")
+    async with hosted(reference, Corridor(BadRequest("That is none."))) as host:
+        assert (await host.converse(asks(), nowhere)).parts == texts("bad_request")
 
 
 async def test_a_graph_asks_other_agents(graph: Callable[[str], str]) -> None:

@@ -96,10 +96,41 @@ async def test_what_policy_has_against_a_call_is_an_answer(net: respx.MockRouter
 
 
 async def test_the_gateways_own_sentence_is_kept(net: respx.MockRouter, gateway: HttpGateway) -> None:
-    net.post(MCP).respond(400, json=error(-32602, "Unknown tool: candidates.serch"))
-    with pytest.raises(GatewayError, match=r"Unknown tool: candidates\.serch") as raised:
-        await gateway.call("candidates.serch", {})
+    net.post(MCP).respond(400, json=error(-32602, "params: too deep"))
+    with pytest.raises(GatewayError, match="params: too deep") as raised:
+        await gateway.call("candidates.search", {})
     assert raised.value.code == "bad_request"
+
+
+async def test_a_skill_that_is_not_there_for_whoever_asks_is_an_answer(
+    net: respx.MockRouter, gateway: HttpGateway
+) -> None:
+    net.post(MCP).respond(400, json=error(-32602, "Unknown tool: candidates.search"))
+
+    answer = await gateway.call("candidates.search", {})
+
+    assert (answer.is_error, answer.code, answer.text) == (True, "unknown", "Unknown tool: candidates.search")
+
+
+async def test_an_agent_that_is_not_there_for_whoever_asks_is_an_answer(
+    net: respx.MockRouter, gateway: HttpGateway
+) -> None:
+    refusal = {"code": 404, "status": "NOT_FOUND", "message": "There is no such agent, or it is not for you."}
+    net.post(ASSISTANT).respond(404, json={"error": refusal})
+
+    answer = await gateway.ask("assistant", "hello")
+
+    assert (answer.is_error, answer.state, answer.code) == (True, "rejected", "unknown")
+    assert answer.text == "There is no such agent, or it is not for you."
+
+
+async def test_a_page_that_is_not_the_gateways_is_no_answer(net: respx.MockRouter, gateway: HttpGateway) -> None:
+    net.post(MCP).respond(404, text="Not Found")
+    net.post(ASSISTANT).respond(404, text="Not Found")
+    for asked in (gateway.call("candidates.search", {}), gateway.ask("assistant", "hello")):
+        with pytest.raises(GatewayError) as raised:
+            await asked
+        assert raised.value.code == "unknown"
 
 
 async def test_a_token_that_is_not_taken_is_renewed_once(net: respx.MockRouter, gateway: HttpGateway) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import interchange_client
 import pytest
-from interchange_client.agent import SkillAnswer, speak
+from interchange_client.agent import SkillAnswer, TurnInHand, speak
 
 from tests.support.client_turns import QuietGateway, in_hand, turn_of
 
@@ -17,25 +17,16 @@ def blocks() -> list[dict[str, Any]]:
     """What each Python block of the page defines."""
     defined: list[dict[str, Any]] = []
     for code in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL):
-        names: dict[str, Any] = {"__name__": "readme"}
+        names: dict[str, Any] = {"__name__": "readme", "TurnInHand": TurnInHand}
         exec(code, names)
         defined.append(names)
     return defined
 
 
-@pytest.mark.parametrize(
-    ("found", "said"),
-    [
-        (SkillAnswer(structured={"total": 3}), "I found 3 people."),
-        (SkillAnswer(text="Policy does not allow it.", is_error=True, code="denied"), "Policy does not allow it."),
-    ],
-)
-async def test_the_first_agent_answers(found: SkillAnswer, said: str) -> None:
-    gateway = QuietGateway(found)
-    events = [event async for event in speak(blocks()[0]["answer"], in_hand(turn_of("rust"), gateway=gateway))]
+async def test_the_first_agent_answers() -> None:
+    events = [event async for event in speak(blocks()[0]["answer"], in_hand(turn_of("Good morning")))]
 
-    assert events[-1].done.parts[0].text == said
-    assert gateway.asked == [("call", "candidates.search", {"query": "rust"}, "token-of-the-turn")]
+    assert events[-1].done.parts[0].text == "Hello, ada! You said: Good morning"
 
 
 @pytest.mark.parametrize(
@@ -49,3 +40,18 @@ async def test_the_second_agent_says_all_there_is_to_say(asked: str, kinds: list
     events = [event async for event in speak(blocks()[1]["report"], in_hand(turn_of(asked)))]
 
     assert [event.WhichOneof("event") for event in events] == kinds
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (SkillAnswer(structured={"total": 3}), "I found 3 people."),
+        (SkillAnswer(text="Policy does not allow it.", is_error=True, code="denied"), "Policy does not allow it."),
+    ],
+)
+async def test_the_third_agent_calls_a_skill(found: SkillAnswer, said: str) -> None:
+    gateway = QuietGateway(found)
+    events = [event async for event in speak(blocks()[2]["search"], in_hand(turn_of("rust"), gateway=gateway))]
+
+    assert events[-1].done.parts[0].text == said
+    assert gateway.asked == [("call", "candidates.search", {"query": "rust"}, "token-of-the-turn")]

@@ -29,18 +29,20 @@ class Tls(_message.Message):
     def __init__(self, ca: _Optional[str] = ..., certificate: _Optional[str] = ..., key: _Optional[str] = ..., server_name: _Optional[str] = ...) -> None: ...
 
 class PublishRequest(_message.Message):
-    __slots__ = ("manifest", "binding", "force", "reason", "overlay")
+    __slots__ = ("manifest", "binding", "force", "reason", "overlay", "if_vacant")
     MANIFEST_FIELD_NUMBER: _ClassVar[int]
     BINDING_FIELD_NUMBER: _ClassVar[int]
     FORCE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     OVERLAY_FIELD_NUMBER: _ClassVar[int]
+    IF_VACANT_FIELD_NUMBER: _ClassVar[int]
     manifest: str
     binding: Binding
     force: bool
     reason: str
     overlay: str
-    def __init__(self, manifest: _Optional[str] = ..., binding: _Optional[_Union[Binding, _Mapping]] = ..., force: _Optional[bool] = ..., reason: _Optional[str] = ..., overlay: _Optional[str] = ...) -> None: ...
+    if_vacant: bool
+    def __init__(self, manifest: _Optional[str] = ..., binding: _Optional[_Union[Binding, _Mapping]] = ..., force: _Optional[bool] = ..., reason: _Optional[str] = ..., overlay: _Optional[str] = ..., if_vacant: _Optional[bool] = ...) -> None: ...
 
 class DiscoverRequest(_message.Message):
     __slots__ = ("target", "tls", "overlay", "force", "reason")
