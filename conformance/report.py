@@ -68,13 +68,40 @@ def _counted(number: int, noun: str) -> str:
 
 
 def text_report(report: Report) -> str:
-    """The findings by protocol and feature, the evidence of what is broken, and the summary."""
+    """The findings by protocol and feature, the evidence of what is broken, and the summary.
+
+    Where there is one reason for not judging anything, of a protocol or at all, it is said once.
+    """
     lines = [f"Examined: {report.url}"]
-    for title, findings in groupby(report.findings, key=lambda finding: _title(finding.requirement)):
-        lines += ["", title]
-        for finding in findings:
-            lines += _text_of(finding)
+    if _one_reason(report.findings):
+        lines += ["", *_text_of_all(report.findings)]
+    else:
+        for _, findings in groupby(report.findings, key=lambda finding: _protocol(finding.requirement)):
+            lines += _text_of_protocol(list(findings))
     return "\n".join([*lines, "", summary(report)])
+
+
+def _text_of_protocol(findings: Sequence[Finding]) -> Iterator[str]:
+    if _one_reason(findings):
+        yield from ("", _protocol(findings[0].requirement), *_text_of_all(findings))
+        return
+    for title, some in groupby(findings, key=lambda finding: _title(finding.requirement)):
+        yield from ("", title)
+        for finding in some:
+            yield from _text_of(finding)
+
+
+def _text_of_all(findings: Sequence[Finding]) -> Iterator[str]:
+    outcome = findings[0].outcome
+    yield f"  {_MARKS[type(outcome)]}  all {len(findings)} requirements"
+    yield f"{_MARGIN} {_one_reason(findings)}"
+
+
+def _one_reason(findings: Sequence[Finding]) -> str:
+    """Why none of several findings is a judgement, if that is the same for all of them; empty otherwise."""
+    outcomes = {finding.outcome for finding in findings}
+    only = next(iter(outcomes)) if len(outcomes) == 1 and len(findings) > 1 else None
+    return only.why if isinstance(only, NotOffered | Unexamined) else ""
 
 
 def json_report(report: Report) -> dict[str, Any]:
@@ -91,8 +118,11 @@ def json_report(report: Report) -> dict[str, Any]:
 
 
 def _title(requirement: Requirement) -> str:
-    protocol, feature, *_ = requirement.id.split(".")
-    return f"{protocol.upper()} {requirement.revision} · {feature}"
+    return f"{_protocol(requirement)} · {requirement.id.split('.')[1]}"
+
+
+def _protocol(requirement: Requirement) -> str:
+    return f"{requirement.id.partition('.')[0].upper()} {requirement.revision}"
 
 
 def _text_of(finding: Finding) -> Iterator[str]:

@@ -114,14 +114,20 @@ class CatalogDesk:
         if operation == "Listen":
             return Result()
         now = self._live.current()
+        if operation == "Agents":
+            return Result(structured={"agents": _agents(call, facts, now)})
         listed = now.judge.listed(facts.standings, now.catalog, call.scopes, environment=facts.environment)
         if operation == "Tools":
-            agents = now.judge.listed_agents(facts.standings, now.catalog, call.scopes, environment=facts.environment)
-            conversing = [name for name in agents if now.catalog.agents[name].agent.converses]
+            conversing = [name for name in _agents(call, facts, now) if now.catalog.agents[name].agent.converses]
             return Result(structured=_page(call, listed, conversing))
         content = {key: value for key, value in call.content.items() if key != "operation"}
         reader = _reader(call, facts, now, frozenset(listed))
         return Result(structured=await self._publishing.perform(operation, content, call.chain.caller, reader))
+
+
+def _agents(call: Call, facts: Facts, now: InForce) -> Sequence[AgentName]:
+    """The agents that everybody in the chain may list."""
+    return now.judge.listed_agents(facts.standings, now.catalog, call.scopes, environment=facts.environment)
 
 
 def _reader(call: Call, facts: Facts, now: InForce, listed: frozenset[SkillId]) -> Reader:

@@ -18,6 +18,7 @@ from conformance.wire import Exchange, Wire
 
 HELLO = "hello"
 NOTHING_THERE = (404, 405)
+UNKNOWN = 401
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +70,11 @@ class A2aSubject(Subject):
         if self.card:
             return
         if self.card_status in CLOSED and not self.wire.has_token:
-            raise Inapplicable(f"The card at {self.card_url} is not for everybody: {GIVE_TOKEN}.")
+            raise Inapplicable(f"The card at {self.card_url} wants a token: {GIVE_TOKEN}.")
+        if self.card_status == UNKNOWN and self.wire.has_token:
+            raise CannotExamine(f"The card at {self.card_url} is refused to the token that was given (HTTP 401).")
         if self.card_status in NOTHING_THERE and not self.told.agents:
-            raise Inapplicable(f"There is no agent's card at {self.card_url}.")
+            raise Inapplicable(f"There is no agent's card at {self.card_url}: name an agent by --agent.")
         raise CannotExamine(f"There is no card to go by at {self.card_url}: HTTP {self.card_status}.")
 
     async def fetch_card(self) -> Exchange:

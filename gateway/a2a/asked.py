@@ -18,6 +18,9 @@ VERSION: Final = "1.0"
 OLDEST: Final = "0.3"
 """What a client speaks that does not say (section 3.6.2)."""
 
+ASKED: Final = "interchange.a2a.asked"
+"""In the scope of a request to an agent, and in the state of the SDK's context: what was asked."""
+
 _VERSION: Final = re.compile(r"1\.0(\.\d{1,6})?")
 
 

@@ -17,9 +17,10 @@ from a2a.server.routes.rest_dispatcher import RestDispatcher
 from a2a.utils.errors import A2AError, InternalError, InvalidRequestError
 from google.protobuf.json_format import ParseError
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from gateway.a2a.asked import ASKED, check_terms
 from gateway.a2a.reading import invalid
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,14 @@ T = TypeVar("T")
 
 class JsonRpc(JsonRpcDispatcher):
     """The binding of JSON-RPC."""
+
+    async def handle_requests(self, request: Request) -> Response:
+        """Answer a request, first of all in which version it is: the methods of others have other names."""
+        try:
+            check_terms(request.scope[ASKED])
+        except A2AError as error:
+            return self._generate_error_response(_id_of(await request.json()), error)
+        return await super().handle_requests(request)
 
     def _generate_error_response(
         self, request_id: str | int | None, error: Exception | JSONRPCError | A2AError
@@ -76,6 +85,12 @@ def operations(rest: Rest) -> Sequence[Route]:
         ("GET", "/extendedAgentCard", rest.handle_authenticated_agent_card),
     )
     return [Route(path, operation, methods=[method]) for method, path, operation in table]
+
+
+def _id_of(body: object) -> str | int | None:
+    """The id of a request, if it has one."""
+    found = cast("dict[str, object]", body).get("id") if isinstance(body, dict) else None
+    return found if isinstance(found, str | int) and not isinstance(found, bool) else None
 
 
 def unfit(text: str) -> A2AError:

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs
 from starlette.responses import JSONResponse, Response
 from starlette.types import Scope
 
-from gateway.a2a.cards import Offer, write_card
+from gateway.a2a.cards import Offer, agent_url, write_card
 from gateway.a2a.conditions import is_unchanged
 from gateway.a2a.signing import CardSigner
 from registry.catalog import AgentEntry, SkillEntry
@@ -73,6 +73,10 @@ class CardDesk:
         self._signer = signer
         self._clock = clock
         self._pages = _Pages(kept_bytes)
+
+    def url_of(self, agent: str) -> str:
+        """Where an agent's card is."""
+        return f"{agent_url(self._offer.public_url, agent)}/.well-known/agent-card.json"
 
     def answer(self, scope: Scope, entry: AgentEntry, skills: Sequence[SkillEntry], *, public: bool) -> Response:
         """Answer an HTTP request for the card of an agent that shows these skills.

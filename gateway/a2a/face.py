@@ -17,15 +17,15 @@ from a2a.server.routes.common import ServerCallContextBuilder
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Router
 from starlette.types import Message, Receive, Scope, Send
 
-from gateway.a2a.asked import VERSION, Asked, activated, read_asked
+from gateway.a2a.asked import ASKED, VERSION, Asked, activated, read_asked
 from gateway.a2a.bindings import JsonRpc, Rest, operations
 from gateway.a2a.card_desk import CardDesk
-from gateway.a2a.handler import ASKED, OPENED, RECEIVE, Handle, Handler
-from gateway.a2a.reading import look_at
+from gateway.a2a.handler import OPENED, RECEIVE, Handle, Handler
+from gateway.a2a.reading import look_around, look_at
 from gateway.bodies import JSON_KEY
 from gateway.live import Live
 from gateway.principal import VERIFIED
@@ -43,7 +43,6 @@ CARD: Final = "/.well-known/agent-card.json"
 
 _LOOKING: Final = 10.0
 """Seconds that looking at an agent may take."""
-_ASKED: Final = "interchange.a2a.asked"
 _OPENED: Final = "interchange.a2a.opened"
 _RPC: Final = frozenset({"", "/"})
 
@@ -56,6 +55,10 @@ class Place(NamedTuple):
 
     agent: str
     rest: str
+
+
+ALL: Final = frozenset({Place("", ""), Place("", "/")})
+"""Where the list of agents is."""
 
 
 class A2aFace:
@@ -78,6 +81,8 @@ class A2aFace:
         """Which agent a path is about; None where it is about none."""
         if path == CARD:
             return Place(self._default, CARD)
+        if path == PREFIX.rstrip("/"):
+            return Place("", "")
         if not path.startswith(PREFIX):
             return None
         agent, slash, rest = path[len(PREFIX) :].partition("/")
@@ -100,7 +105,10 @@ class A2aFace:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         place = self.place(scope["path"])
         verified: Verified | None = scope.get(VERIFIED)
-        if place is None or not place.agent:
+        if place is not None and verified is not None and place in ALL:
+            response = await self._all(scope, verified)
+            await response(scope, receive, send)
+        elif place is None or not place.agent:
             await _nothing()(scope, receive, send)
         elif place.rest == CARD:
             response = await self._card(scope, place, verified)
@@ -120,7 +128,7 @@ class A2aFace:
         is_rpc = place.rest in _RPC
         params = _params(scope) if is_rpc else scope.get(JSON_KEY)
         asked = read_asked(scope, entry, partial(self._sight.skills_of, verified, entry), params=params)
-        scope[_ASKED] = asked
+        scope[ASKED] = asked
         answering = _naming_extensions(send, activated(asked))
         attributes = {names.OPERATION: "invoke_agent", names.AGENT_NAME: entry.agent.name}
         span = _tracer.start_as_current_span(
@@ -136,6 +144,18 @@ class A2aFace:
                 else:
                     response = await self._rpc.handle_requests(_Read(scope, receive))
                     await response(scope, receive, answering)
+
+    async def _all(self, scope: Scope, verified: Verified) -> Response:
+        """Which agents there are for a caller, and where their cards are."""
+        if scope["method"] not in {"GET", "HEAD"}:
+            return _status(405, "A list of agents can be read.", allow="GET, HEAD")
+        try:
+            found = await self._handle(look_around(verified, seconds=_LOOKING), nowhere)
+        except InterchangeError as error:
+            return _status(503, error.message)
+        listed = cast("dict[str, Sequence[str]]", found.structured)["agents"]
+        agents = [{"name": name, "card": self._desk.url_of(name)} for name in listed]
+        return JSONResponse({"agents": agents}, headers={"Cache-Control": "private, no-cache"})
 
     async def _card(self, scope: Scope, place: Place, verified: Verified | None) -> Response:
         """The card of an agent, as far as the caller may see it; as a whole for anybody, where it is public."""
@@ -174,7 +194,7 @@ class _Contexts(ServerCallContextBuilder):
     """Hands the handler what the face knows. The handler checks the version itself, and more strictly."""
 
     def build(self, request: Request) -> ServerCallContext:
-        asked: Asked = request.scope[_ASKED]
+        asked: Asked = request.scope[ASKED]
         return ServerCallContext.model_construct(
             user=UnauthenticatedUser(),  # who asks is in what was asked; nothing of the SDK's decides by this
             state={

@@ -21,7 +21,7 @@ from a2a.utils.errors import (
     UnsupportedOperationError,
 )
 
-from gateway.a2a.asked import Asked, check_terms
+from gateway.a2a.asked import ASKED, Asked, check_terms
 from gateway.a2a.presence import while_waited_for
 from gateway.a2a.reading import invalid, read_message
 from gateway.a2a.telling import Event, Telling
@@ -32,10 +32,8 @@ from registry.model import Call, Emit, InterchangeError, NeedsScope, Result, new
 
 logger = logging.getLogger(__name__)
 
-ASKED = "asked"
-"""In the state of a call's context: what the face knows of the request."""
 RECEIVE = "receive"
-"""And what the server has still to say of it: that its client left."""
+"""In the state of a call's context: what the server has still to say of the request, that its client left."""
 
 PAGE = 50
 LARGEST_PAGE = 100

@@ -22,6 +22,7 @@ from gateway.a2a.asked import Asked, activated
 from gateway.a2a.parts import read_part
 from policies.identity.tokens import Verified
 from registry.model import (
+    CATALOG,
     Action,
     Agent,
     Call,
@@ -89,6 +90,11 @@ def _call(verified: Verified, action: Action, target: Target, content: JsonObjec
         turn=verified.turn,
         door="a2a",
     )
+
+
+def look_around(verified: Verified, *, seconds: float) -> Call:
+    """The call of somebody who asks which agents there are."""
+    return _call(verified, Action.LIST, CATALOG, {"operation": "Agents"}, deadline=Deadline.after(seconds))
 
 
 def look_at(verified: Verified, agent: str, *, seconds: float) -> Call:

@@ -18,6 +18,7 @@ from conformance.requirement import Level, RequirementsError, load_requirements
 from conformance.subject import Told, ToolCall
 from conformance.wire import Wires
 from gateway.cli.commands import Commands
+from gateway.cli.places import with_scheme
 from gateway.strict_json import StrictJsonError, read_strict
 from registry.model import BadRequest, InterchangeError
 
@@ -33,7 +34,7 @@ def add_commands(commands: Commands) -> None:
         epilog="The token may also be in INTERCHANGE_TOKEN; no report shows it. Exit code: 0 only if no MUST is broken"
         " or could not be examined.",
     )
-    parser.add_argument("target", metavar="URL", help="of the MCP endpoint, of an agent, or of the server as a whole")
+    parser.add_argument("target", metavar="URL", help="of the MCP endpoint, of an agent, or of the whole server")
     parser.add_argument("--protocol", choices=(*PAPERS, "all"), default="all", help="which to examine (default: all)")
     parser.add_argument("--token", help="the bearer token to come with")
     parser.add_argument("--token-file", type=Path, metavar="FILE", help="a file that holds the token")
@@ -54,6 +55,7 @@ def add_commands(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Examine, print the report, and return its exit code."""
+    options.target, options.agent = with_scheme(options.target), [with_scheme(url) for url in options.agent]
     told = _told(options)
     report = asyncio.run(
         examination(
@@ -95,14 +97,14 @@ def _arguments(text: str | None) -> dict[str, object]:
     try:
         return dict(read_strict((text or "{}").encode()).content)
     except StrictJsonError as error:
-        raise BadRequest(f"--arguments takes a JSON object: {error.message}") from None
+        raise BadRequest(f"--arguments takes a JSON object: {error.message.replace('The body', 'it')}") from None
 
 
 def _data(text: str) -> object:
     try:
         return read_strict(text.encode()).content
     except StrictJsonError as error:
-        raise BadRequest(f"--data takes a JSON object: {error.message}") from None
+        raise BadRequest(f"--data takes a JSON object: {error.message.replace('The body', 'it')}") from None
 
 
 def _token(options: argparse.Namespace) -> str | None:

@@ -71,11 +71,20 @@ def gateway_url(*, url: str | None, state: Path | None) -> str:
                 " --state."
             )
         named = found[0].where.public_url
+    named = with_scheme(named)
     if urlsplit(origin(named)).scheme not in {"http", "https"}:
         raise BadRequest(f"{named} is not a URL of a gateway, such as http://127.0.0.1:8420.")
     if not origin(named).startswith("https://") and not is_loopback(named):
         raise BadRequest(f"{named} is neither https nor this machine: a token would travel in the clear.")
     return gateway_of(named)
+
+
+def with_scheme(named: str) -> str:
+    """A URL as it is; of a bare `host:port`, with the scheme that a token may travel by."""
+    if "://" in named:
+        return named
+    plain = f"http://{named}"
+    return plain if is_loopback(plain) else f"https://{named}"
 
 
 def folder_of(url: str, *, state: Path | None) -> Path:

@@ -117,7 +117,10 @@ def test_a_gateway_in_state_is_found_and_one_that_runs_is_preferred(tmp_path: Pa
 
 
 def test_a_url_that_is_none_is_said(elsewhere: Typed) -> None:
-    assert "is not a URL" in elsewhere.told("call", "x", "--token", "t", "--url", "127.0.0.1:8420")
+    assert "is not a URL" in elsewhere.told("call", "x", "--token", "t", "--url", "ftp://127.0.0.1:8420")
+    assert "No gateway answers at http://127.0.0.1:9/mcp" in elsewhere.told(
+        "call", "x", "--token", "t", "--url", "127.0.0.1:9"
+    )
     assert "in the clear" in elsewhere.told("call", "x", "--token", "t", "--url", "http://gw.example.com")
 
 
@@ -187,7 +190,7 @@ def test_arguments_come_from_a_file_or_standard_input(demo: Demo, typed: Typed, 
 def test_arguments_with_two_meanings_are_refused(elsewhere: Typed) -> None:
     assert "'query' occurs twice" in elsewhere.told("call", "x", "--json", '{"query": "a", "query": "b"}')
     assert "takes an object" in elsewhere.told("call", "x", "--json", "[]")
-    assert "--json is not a JSON object: {" in elsewhere.told("call", "x", "--json", "{")
+    assert "--json is not a JSON object: it is not JSON" in elsewhere.told("call", "x", "--json", "bad")
     assert "no/such cannot be read" in elsewhere.told("call", "x", "--json", "@no/such")
     assert "no skill's name" in elsewhere.told("call", "é", "--token", "t")
 

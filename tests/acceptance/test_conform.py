@@ -42,15 +42,24 @@ def test_the_endpoint_is_found_from_the_base_and_the_token_from_a_file(demo: Dem
 
 
 def test_without_a_token_the_report_says_how_to_give_one(demo: Demo) -> None:
-    outcome = conform(demo.mcp_url, "--protocol", "mcp")
-    assert outcome.returncode == 0
-    assert "give one by --token, --token-file or INTERCHANGE_TOKEN" in outcome.stdout
+    outcome = conform(demo.mcp_url.removesuffix("/mcp"))
+    assert outcome.returncode == 0, outcome.stdout
+    assert "BROKE" not in outcome.stdout
+    assert "The server wants a token: give one by --token, --token-file or INTERCHANGE_TOKEN" in outcome.stdout
+    assert outcome.stdout.count("wants a token: give a token by --token, --token-file or INTERCHANGE_TOKEN") == 1
 
 
 def test_where_nobody_answers_nothing_is_passed() -> None:
     outcome = conform("http://127.0.0.1:1", "--only", "mcp.tools.list")
     assert outcome.returncode == 1
     assert "could not be" in outcome.stdout or "unexamined" in outcome.stdout
+
+
+def test_that_nobody_answers_is_said_once() -> None:
+    outcome = conform("127.0.0.1:1")
+    assert outcome.returncode == 1
+    assert outcome.stdout.startswith("Examined: http://127.0.0.1:1\n")
+    assert outcome.stdout.count("All connection attempts failed") == 1
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ def loaded() -> frozenset[str]:
         "google.api_core",
         "langchain_core",  # until a graph is hosted
         "langgraph",
-        "sqlalchemy.orm",  # the registry is written in Core, and the A2A SDK keeps nothing for us
     ],
 )
 def test_serving_does_not_load(module: str, loaded: frozenset[str]) -> None:

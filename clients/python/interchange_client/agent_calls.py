@@ -109,8 +109,8 @@ def _read_artifact(written: Mapping[str, Any]) -> agent_pb2.Artifact:
 def _unknown(response: Mapping[str, Any]) -> str:
     """The gateway's sentence where it has no such agent for this chain; a page of somebody else's says nothing."""
     error: object = response.get("error")
-    said = cast("Mapping[str, object]", error) if isinstance(error, dict) else {}
-    return str(said.get("message", "")) if said.get("code") == _NOT_FOUND else ""
+    said = cast("Mapping[str, object]", error) if isinstance(error, dict) else None
+    return str(said.get("message", "")) if said and said.get("code") == _NOT_FOUND else ""
 
 
 def _refusal(response: Mapping[str, Any], reply: Reply) -> GatewayError:

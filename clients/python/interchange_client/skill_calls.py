@@ -56,7 +56,8 @@ class SkillAnswer:
 
     `structured` fits the skill's output schema and `text` is what a model should read. With `is_error` the text says
     what is wrong and can be mended, and `code` is the gateway's word for it (`denied`, `unknown`, `invalid_arguments`,
-    …), empty where the service itself said no. `content` are MCP's content blocks, for skills that answer with more than text.
+    …), empty where the service itself said no. `content` are MCP's content blocks, for skills that answer with more
+    than text.
     """
 
     text: str = ""
@@ -154,10 +155,11 @@ def read_error(response: Mapping[str, Any], reply: Reply) -> GatewayError:
 def _unknown(response: Mapping[str, Any]) -> str:
     """The gateway's sentence where it offers no such skill to this chain (MCP 2026-07-28, "Tools"); else nothing."""
     error: object = response.get("error")
-    said = cast("Mapping[str, object]", error) if isinstance(error, dict) else {}
-    message = said.get("message")
-    is_said = isinstance(message, str) and message.startswith(_UNKNOWN_TOOL) and said.get("code") == _INVALID_PARAMS
-    return str(message) if is_said else ""
+    if not isinstance(error, dict):
+        return ""
+    said = cast("Mapping[str, object]", error)
+    message = str(said.get("message", ""))
+    return message if said.get("code") == _INVALID_PARAMS and message.startswith(_UNKNOWN_TOOL) else ""
 
 
 def wants_headers(schema: Mapping[str, Any]) -> bool:

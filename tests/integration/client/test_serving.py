@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from interchange_client.agent import AgentCredentials, GatewayError, HttpGateway, PublishRefused
 from interchange_client.manifest import About, write_manifest
-from interchange_client.publish import publish
+from interchange_client.publish import publish, registry_mark
 
 from policies.identity.dev_issuer.secret import agent_credentials
 from tests.support.identity import read_claims
@@ -158,6 +158,28 @@ async def test_publishing_again_changes_nothing_and_a_change_waits(gateway: Serv
     assert await outcomes() == ["live", "bound"]
     assert await outcomes() == ["unchanged"]
     assert await outcomes(description="Says more.") == ["waiting"]
+
+
+async def test_a_place_that_is_taken_is_left_alone_and_a_move_is_in_the_gateways_log(gateway: Served) -> None:
+    loner, manifest = credentials(gateway, "loner-client"), write_manifest({"name": "loner", "domain": "tests"})
+
+    async def told(target: str, **how: Any) -> list[tuple[str, list[str]]]:
+        changes = await publish(manifest, credentials=loner, target=target, **how)
+        return [(change.outcome, list(change.differences)) for change in changes]
+
+    await told("127.0.0.1:9")
+    before = await registry_mark(gateway.url)
+    assert await told("127.0.0.1:10", if_vacant=True) == [("unchanged", []), ("elsewhere", ["127.0.0.1:9"])]
+    assert await told("127.0.0.1:9", if_vacant=True) == [("unchanged", [])]
+    assert await registry_mark(gateway.url) == before, "nothing changed"
+
+    assert await told("127.0.0.1:10") == [("unchanged", []), ("bound", [])]
+    assert await registry_mark(gateway.url) != before
+    assert "loner moved from 127.0.0.1:9 to 127.0.0.1:10, published by agent:loner" in gateway.log()
+
+    bound = interchange(gateway, "registry", "bind", "loner", "127.0.0.1:11")
+    assert bound.returncode == 0, bound.stderr
+    assert await told("127.0.0.1:10", if_vacant=True) == [("unchanged", []), ("elsewhere", [])], "an operator's choice"
 
 
 def test_a_client_that_is_another_agents_ends_the_process_with_the_reason(gateway: Served) -> None:

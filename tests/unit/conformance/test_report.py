@@ -89,6 +89,18 @@ def test_the_text_says_why_something_is_not_judged() -> None:
     assert "no connection" in shown
 
 
+def test_one_reason_for_not_judging_anything_is_said_once() -> None:
+    nobody = text_report(report(*[finding(UNEXAMINED, name=f"{one}.tools.list") for one in ("mcp", "mcp", "a2a")]))
+    assert nobody.count("no connection") == 1
+    assert "all 3 requirements" in nobody
+
+    closed = finding(NotOffered("give --token"), name="a2a.card.served")
+    half = text_report(report(HELD, closed, closed, finding(NotOffered("other"), name="a2b.tools.list")))
+    assert half.count("give --token") == 1
+    assert "A2A 2026-07-28\n    -    all 2 requirements" in half
+    assert "MCP 2026-07-28 · tools" in half
+
+
 def test_the_json_has_every_finding_and_the_evidence_of_the_open_ones() -> None:
     document = json.loads(json.dumps(json_report(report(HELD, finding(BROKE), finding(UNEXAMINED, Level.SHOULD)))))
     held, broke, unexamined = document["findings"]
