@@ -128,4 +128,4 @@ def conversation_of(chain: Chain, agent: AgentName, context: str) -> Conversatio
 
 
 def _refused(reason: str) -> Unauthenticated:
-    return Unauthenticated("The turn token does not hold.", reason=f"the turn token: {reason}")
+    return Unauthenticated("The turn token is invalid or has expired.", reason=f"the turn token: {reason}")

@@ -84,6 +84,11 @@ class Line:
         """Whether a call would go out at once. Asking makes an idle channel connect."""
         return self.breaker.lets_through and self._state() is grpc.ChannelConnectivity.READY
 
+    @property
+    def connected_now(self) -> bool:
+        """Whether there is a connection."""
+        return self._state() is grpc.ChannelConnectivity.READY
+
     async def connected(self) -> bool:
         """Wait until the channel is connected, or has failed to."""
         while (state := self._state()) is not grpc.ChannelConnectivity.READY:
@@ -92,13 +97,13 @@ class Line:
             await self._channel.wait_for_state_change(state)
         return True
 
-    def seat(self, patience: float) -> "Seat":
-        """A place for one call, entered as a context; waits at most `patience` seconds for it."""
-        return Seat(self, self._calls, patience)
+    def seat(self, patience: float, asked: str) -> "Seat":
+        """A place for one call of `asked`, entered as a context; waits at most `patience` seconds for it."""
+        return Seat(self, self._calls, patience, asked)
 
-    def turn_seat(self, patience: float) -> "Seat":
+    def turn_seat(self, patience: float, asked: str) -> "Seat":
         """A place for one turn, likewise."""
-        return Seat(self, self._turns, patience)
+        return Seat(self, self._turns, patience, asked)
 
     async def leave(self) -> None:
         """Close when the last call in hand has ended, at once if there is none."""
@@ -111,8 +116,8 @@ class Line:
         self._unwanted = True
         await self._channel.close(None)
 
-    async def enter(self, places: "Places", patience: float) -> int:
-        """Take a place and return the breaker's number.
+    async def enter(self, places: "Places", patience: float, asked: str) -> int:
+        """Take a place and return the breaker's number; errors speak of `asked`.
 
         Raises:
             FarSideError: the breaker is open.
@@ -120,8 +125,8 @@ class Line:
         """
         self.in_hand += 1
         try:
-            number = self._admitted()
-            await self._placed(places, patience)
+            number = self._admitted(asked)
+            await self._placed(places, patience, asked)
         except BaseException:
             await self._left()
             raise
@@ -145,17 +150,20 @@ class Line:
         if self.breaker.circuit is Circuit.OPEN:
             log.warning("A target does not answer; calls to it are refused for now.", extra={"target": self.target})
 
-    def _admitted(self) -> int:
+    def _admitted(self, asked: str) -> int:
         number = self.breaker.admit()
         if number is None:
-            message = "It did not answer several times in a row, so it gets no calls for a moment; nothing was sent."
+            message = (
+                f"{asked} did not answer several times in a row, so it gets no calls for a moment; nothing was sent;"
+                " try again later."
+            )
             raise FarSideError(message, fault=FarSideFault.UNAVAILABLE, retryable=True, retry_after=1.0)
         return number
 
-    async def _placed(self, places: "Places", patience: float) -> None:
+    async def _placed(self, places: "Places", patience: float, asked: str) -> None:
         if not await places.taken(patience):
             log.warning("A target has all the calls it may.", extra={"target": self.target, "in_hand": self.in_hand})
-            raise Overloaded("The service has as many calls in hand as it may; try again in a moment.")
+            raise Overloaded(f"{asked} has as many calls in hand as it may; try again in a moment.")
 
     async def _left(self) -> None:
         self.in_hand -= 1
@@ -196,12 +204,13 @@ class Places:
 class Seat:
     """A place on a line for one call or turn. Who leaves without having told how it went tells the breaker nothing."""
 
-    __slots__ = ("_line", "_number", "_patience", "_places")
+    __slots__ = ("_asked", "_line", "_number", "_patience", "_places")
 
-    def __init__(self, line: Line, places: Places, patience: float) -> None:
+    def __init__(self, line: Line, places: Places, patience: float, asked: str) -> None:
         self._line = line
         self._places = places
         self._patience = patience
+        self._asked = asked
         self._number = 0
 
     def answered(self) -> None:
@@ -211,7 +220,7 @@ class Seat:
         self._line.failed(self._number)
 
     async def __aenter__(self) -> Self:
-        self._number = await self._line.enter(self._places, self._patience)
+        self._number = await self._line.enter(self._places, self._patience, self._asked)
         return self
 
     async def __aexit__(

@@ -17,7 +17,7 @@ from adapters.grpc import spans
 from adapters.grpc.channels import Channels
 from adapters.grpc.line import Line, Seat
 from adapters.grpc.metadata import Entries, write_metadata
-from adapters.grpc.statuses import SILENCE, Asked, code_of, read_status
+from adapters.grpc.statuses import DOUBT, SILENCE, Asked, code_of, note_if_unsent, read_status
 from adapters.grpc.streams import Heard
 from registry.model import (
     AgentName,
@@ -57,7 +57,7 @@ class Order:
 class Sender:
     """Sends by the lines of `channels`; `seat` is what is taken on a line, a place for a call or one for a turn."""
 
-    def __init__(self, channels: Channels, *, seat: Callable[[Line, float], Seat] = Line.seat) -> None:
+    def __init__(self, channels: Channels, *, seat: Callable[[Line, float, str], Seat] = Line.seat) -> None:
         self._channels = channels
         self._seat = seat
         self._limits = channels.limits
@@ -89,15 +89,18 @@ class Sender:
         targets = await self._channels.targets(order.binding)
         line = await targets.next_line()
         spans.went_to(order.span, line)
-        async with self._seat(line, min(self._limits.patience, _time_left(order))) as seat:
+        async with self._seat(line, min(self._limits.patience, _time_left(order)), order.asked.name) as seat:
             try:
                 return await work(line, seat)
+            except AioRpcError as error:
+                note_if_unsent(error, connected=line.connected_now)
+                raise
             except asyncio.CancelledError:
                 if _cancelled():
                     raise
-                raise _closed() from None
+                raise _closed(order.asked) from None
             except BaseError as error:  # grpc refuses to call at all: the channel was closed under us
-                raise _closed() from error
+                raise _closed(order.asked) from error
 
     async def _ask(self, order: Order, attempt: int, line: Line, seat: Seat) -> bytes:
         given = _time_left(order)
@@ -173,6 +176,8 @@ def _cancelled() -> bool:
     return task is None or task.cancelling() > 0
 
 
-def _closed() -> FarSideError:
-    message = "The connection was closed, because the gateway is stopping or the agent was bound elsewhere."
-    return FarSideError(message, fault=FarSideFault.UNAVAILABLE, retryable=True)
+def _closed(asked: Asked) -> FarSideError:
+    why = "because the gateway is stopping or the agent was bound elsewhere"
+    end = "." if asked.repeatable else DOUBT
+    message = f"The connection to {asked.name} was closed, {why}{end}"
+    return FarSideError(message, fault=FarSideFault.UNAVAILABLE, retryable=asked.repeatable)

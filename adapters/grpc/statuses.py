@@ -63,6 +63,8 @@ MEANINGS: Mapping[StatusCode, Meaning] = {
     StatusCode.DATA_LOSS: Meaning(FarSideFault.BROKEN, _WITHHELD, shown=False),
 }
 
+DOUBT = "; what was asked may have been carried out all the same."
+
 SILENCE = frozenset({StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED})
 """What a dead or hanging target looks like."""
 
@@ -75,6 +77,17 @@ _TOO_LARGE = (
 )
 
 
+# gRPC's own words where there is no connection, so that nothing can have been sent. A service may say the same of
+# somebody else, so they count only while the channel is not connected.
+_NO_CONNECTION = (
+    "failed to connect to all addresses",
+    "connections to all backends failing",
+    "errors resolving",
+    "DNS resolution failed",
+)
+_UNSENT = "Nothing was sent."
+
+
 class _Error(Protocol):
     """The part of AioRpcError that its stubs lack."""
 
@@ -85,6 +98,13 @@ class _Error(Protocol):
 
 def code_of(error: AioRpcError) -> StatusCode:
     return cast("_Error", error).code()
+
+
+def note_if_unsent(error: AioRpcError, *, connected: bool) -> None:
+    """Remember with an error, which may outlive the attempt, that nothing of it went out."""
+    words = cast("_Error", error).details() or ""
+    if code_of(error) is StatusCode.UNAVAILABLE and not connected and words.startswith(_NO_CONNECTION):
+        error.add_note(_UNSENT)
 
 
 def read_status(
@@ -102,20 +122,27 @@ def read_status(
     meaning = MEANINGS[code]
     if not meaning.shown:
         _withhold(call, asked, code, details)
+    if _UNSENT in getattr(error, "__notes__", ()):
+        message = f"{asked.name} cannot be reached; nothing was sent; try again later."
+        return FarSideError(message, fault=meaning.fault, retryable=True)
     extra = read_extra(wire.trailing_metadata())
     return FarSideError(
         _message(meaning, asked, details, extra),
         fault=meaning.fault,
-        retryable=meaning.retryable,
+        retryable=meaning.retryable and not _in_doubt(meaning, asked),
         retry_after=extra.retry_after,
     )
 
 
 def _message(meaning: Meaning, asked: Asked, details: str, extra: Extra) -> str:
     words = [clean(word, DETAILS) for word in (details, *extra.violations) if word] if meaning.shown else []
-    doubt = meaning.fault is FarSideFault.UNAVAILABLE and not asked.repeatable
-    end = "; what was asked may have been carried out all the same." if doubt else "."
+    end = DOUBT if _in_doubt(meaning, asked) else "."
     return f"{asked.name} {meaning.sentence}" + (f": {clean('; '.join(words), DETAILS)}" if words else end)
+
+
+def _in_doubt(meaning: Meaning, asked: Asked) -> bool:
+    """Whether it may have been done, and should not be done twice: then it is not for a machine to ask again."""
+    return meaning.fault is FarSideFault.UNAVAILABLE and not asked.repeatable
 
 
 def _withhold(call: Call, asked: Asked, code: StatusCode, details: str) -> None:

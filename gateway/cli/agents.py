@@ -14,9 +14,9 @@ from typing import Any
 
 from gateway.cli.agent_credentials import add_credentials
 from gateway.cli.commands import Commands
+from gateway.cli.places import with_scheme
 from gateway.logs import log_to_stderr
 from gateway.telemetry.agents import agent_telemetry
-from policies.identity.urls import is_loopback
 from registry.model import BadRequest, Refused
 
 
@@ -109,7 +109,4 @@ def _gateway_url(named: str | None) -> str:
     named = named or os.environ.get("INTERCHANGE_URL", "")
     if not named:
         raise BadRequest("Which gateway? Name its URL with --gateway, or in INTERCHANGE_URL.")
-    if "://" in named:
-        return named
-    plain = f"http://{named}"
-    return plain if is_loopback(plain) else f"https://{named}"
+    return with_scheme(named)

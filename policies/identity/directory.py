@@ -75,7 +75,7 @@ class Directory:
             name = qualified(subject, alias)
             listed = self._listed(kind).get(name)
         if reason := _unspeakable(subject) or _unspeakable(name):
-            raise Unauthenticated("The access token does not hold.", reason=reason)
+            raise Unauthenticated("The access token is invalid or has expired.", reason=reason)
         domain = listed.domain if listed is not None else Domain("")
         return Principal(kind=kind, issuer=issuer, subject=subject, name=name, domain=domain)
 

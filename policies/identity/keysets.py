@@ -195,11 +195,13 @@ def choose(keys: tuple[PublicKey, ...], kid: str | None, algorithm: str) -> Publ
         Unauthenticated: none does, or the token names none while there are several.
     """
     if kid is None and len(keys) > 1:
-        raise Unauthenticated("The access token does not hold.", reason="it names no key and the issuer has several")
+        raise Unauthenticated(
+            "The access token is invalid or has expired.", reason="it names no key and the issuer has several"
+        )
     for key in keys:
         if kid in (None, key.kid) and algorithm in key.algorithms:
             return key
-    raise Unauthenticated("The access token does not hold.", reason="its issuer has no such key")
+    raise Unauthenticated("The access token is invalid or has expired.", reason="its issuer has no such key")
 
 
 def read_key_set(document: JsonObject) -> tuple[PublicKey, ...]:

@@ -236,4 +236,4 @@ def _read_strings(value: JsonValue, what: str) -> list[str]:
 
 
 def _refuse(reason: str) -> NoReturn:
-    raise Unauthenticated("The access token does not hold.", reason=reason)
+    raise Unauthenticated("The access token is invalid or has expired.", reason=reason)

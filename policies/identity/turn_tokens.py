@@ -187,4 +187,4 @@ def _instant(value: object) -> float:
 
 
 def _refuse(reason: str) -> NoReturn:
-    raise Unauthenticated("The turn token does not hold.", reason=reason)
+    raise Unauthenticated("The turn token is invalid or has expired.", reason=reason)

@@ -226,7 +226,9 @@ def test_a_second_demo_leaves_the_first_as_it_was(demo: Demo, typed: Typed, tmp_
     port = demo.mcp_url.removesuffix("/mcp").rpartition(":")[2]
     assert "A demo already runs here" in typed.told("demo", "--port", port, "--state", str(demo.state))
     assert f"Cannot listen on 127.0.0.1:{port}" in typed.told("demo", "--port", port, "--state", str(tmp_path))
-    said = typed.done("call", "assistant", "--json", '{"message": "Find Rust engineers in Dublin"}', "--as", "recruiter")
+    said = typed.done(
+        "call", "assistant", "--json", '{"message": "Find Rust engineers in Dublin"}', "--as", "recruiter"
+    )
     assert "Dublin" in said
 
 

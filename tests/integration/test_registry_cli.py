@@ -44,7 +44,7 @@ class Door:
 
     async def verify(self, token: str) -> Verified:
         if token != "good":
-            raise Unauthenticated("This token does not hold.")
+            raise Unauthenticated("This token is invalid or has expired.")
         return Verified(principal=OLGA, scopes=frozenset(), groups=frozenset(), client_id="cli", expires_at=9e9)
 
 

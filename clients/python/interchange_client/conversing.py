@@ -81,7 +81,7 @@ class ConversingAgent:
             _check_chain(request, await self._tokens.verify(_bearer(context)))
         except TokenRefused as refused:
             logger.warning("a call was refused: of its internal token, %s", refused.reason)
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "The internal token does not hold.")
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "The internal token is invalid or has expired.")
         except GatewayError as error:
             logger.warning("a call could not be verified: %s", error.message)
             await context.abort(grpc.StatusCode.UNAVAILABLE, "Internal tokens cannot be verified at the moment.")

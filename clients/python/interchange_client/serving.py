@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 import signal
+import socket
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterable
 from contextlib import asynccontextmanager, contextmanager
@@ -37,6 +38,7 @@ TURN: Final = 16 << 20
 """Bytes of a turn, with its history."""
 
 _OPTIONS = (("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", TURN))
+_NOT_OURS: Final = "cannot listen on {}: it is taken or not this machine's"
 _ANYWHERE: Final = frozenset({"", "0.0.0.0", "[::]"})  # noqa: S104 - nobody can call an agent there
 
 Pause = Callable[[float], Awaitable[object]]
@@ -141,13 +143,14 @@ async def _listening(
     Raises:
         OSError: the address is taken or not this machine's.
     """
+    _check_free(listen)
     server = cast("Any", grpc.aio).server(options=_OPTIONS)
     add_ConversingAgentServicer_to_server(cast("Any", agent), server)
     checks = _health(server)
     try:
         port = server.add_secure_port(listen, certificate) if certificate else server.add_insecure_port(listen)
     except RuntimeError:
-        raise OSError(f"cannot listen on {listen}: it is taken or not this machine's") from None
+        raise OSError(_NOT_OURS.format(listen)) from None
     await server.start()
     for name in ("", SERVICE):
         await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
@@ -156,6 +159,24 @@ async def _listening(
     finally:
         await checks.enter_graceful_shutdown()
         await server.stop(grace)
+
+
+def _check_free(listen: str) -> None:
+    """Bind to an address and let go of it: gRPC would complain in words of its own before ours.
+
+    Raises:
+        OSError: it is taken or not this machine's.
+    """
+    host, _, port = listen.rpartition(":")
+    if host in _ANYWHERE:
+        return
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as door:
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            door.bind((host.strip("[]"), int(port)))
+        except (OSError, OverflowError):
+            raise OSError(_NOT_OURS.format(listen)) from None
 
 
 class _Health(Protocol):

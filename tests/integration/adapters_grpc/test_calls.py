@@ -133,7 +133,7 @@ STATUSES = [
     (grpc.StatusCode.RESOURCE_EXHAUSTED, FarSideFault.EXHAUSTED, True, True),
     (grpc.StatusCode.PERMISSION_DENIED, FarSideFault.REFUSED_CALLER, False, True),
     (grpc.StatusCode.UNAUTHENTICATED, FarSideFault.REFUSED_US, False, False),
-    (grpc.StatusCode.UNAVAILABLE, FarSideFault.UNAVAILABLE, True, False),
+    (grpc.StatusCode.UNAVAILABLE, FarSideFault.UNAVAILABLE, False, False),
     (grpc.StatusCode.UNIMPLEMENTED, FarSideFault.UNSUPPORTED, False, False),
     (grpc.StatusCode.CANCELLED, FarSideFault.BROKEN, False, False),
     (grpc.StatusCode.INTERNAL, FarSideFault.BROKEN, False, False),

@@ -280,8 +280,21 @@ async def test_an_agent_that_is_lost_is_not_asked_again_and_the_doubt_is_told(
         wire_.cut()
         with pytest.raises(FarSideError, match="may have been carried out") as caught:
             await in_hand
-    assert (caught.value.fault, caught.value.retryable) == (FarSideFault.UNAVAILABLE, True)
+    assert (caught.value.fault, caught.value.retryable) == (FarSideFault.UNAVAILABLE, False)
     assert far_side.attempts == 1
+
+
+async def test_of_an_agent_that_cannot_be_reached_it_is_known_that_nothing_was_sent(converser: GrpcConverser) -> None:
+    with pytest.raises(FarSideError) as caught:
+        await converser.converse(open_turn(binding("127.0.0.1:1")), nowhere)
+    assert caught.value.message == "desk cannot be reached; nothing was sent; try again later."
+    assert (caught.value.fault, caught.value.retryable) == (FarSideFault.UNAVAILABLE, True)
+
+
+async def test_an_agent_that_says_so_of_somebody_else_leaves_the_doubt(converser: GrpcConverser) -> None:
+    error = await refused(converser, aborting(grpc.StatusCode.UNAVAILABLE, "failed to connect to all addresses"))
+    assert error.message == "desk is not available; what was asked may have been carried out all the same."
+    assert not error.retryable
 
 
 async def test_unavailable_is_not_asked_again_nor_are_its_equals(converser: GrpcConverser) -> None:

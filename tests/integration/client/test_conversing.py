@@ -234,7 +234,7 @@ async def test_nothing_runs_without_a_good_token_for_this_chain(answering: Serve
     for turn, metadata in attempts:
         refused = await caller.converse(turn, *metadata)
         assert refused.code is grpc.StatusCode.UNAUTHENTICATED, turn.input[0].parts[0].text
-        assert refused.details == "The internal token does not hold."
+        assert refused.details == "The internal token is invalid or has expired."
 
     nobody = await caller.converse(turn_of("x", chain=[]), good)
     assert nobody.code is grpc.StatusCode.INVALID_ARGUMENT

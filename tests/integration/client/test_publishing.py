@@ -126,11 +126,11 @@ async def test_the_door_is_where_the_gateway_says(credentials: AgentCredentials,
 
 
 async def test_a_token_that_is_not_taken_is_renewed_once(credentials: AgentCredentials) -> None:
-    refused = (grpc.StatusCode.UNAUTHENTICATED, "The access token does not hold.", "unauthenticated")
+    refused = (grpc.StatusCode.UNAUTHENTICATED, "The access token is invalid or has expired.", "unauthenticated")
     registry = Registry(refused, LIVE, refused)
     async with door_to(registry) as door:
         await publish(MANIFEST, credentials=credentials, target="127.0.0.1:9", door=door)
-        with pytest.raises(PublishRefused, match="does not hold"):
+        with pytest.raises(PublishRefused, match="is invalid or has expired"):
             await publish(MANIFEST, credentials=credentials, target="127.0.0.1:9", door=door)
     assert registry.tokens == ["Bearer token-1", "Bearer token-2", "Bearer token-2", "Bearer token-3"]
 

@@ -45,7 +45,7 @@ def token(subject: str) -> tuple[tuple[str, str]]:
 
 async def verify(token: str) -> Verified:
     if token == "bad":
-        raise Unauthenticated("This token does not hold.")
+        raise Unauthenticated("This token is invalid or has expired.")
     who = Principal(kind=PrincipalKind.PERSON, issuer="https://issuer.test", subject=token, name=token)
     return Verified(principal=who, scopes=frozenset(), groups=frozenset(), client_id="cli", expires_at=9e9)
 

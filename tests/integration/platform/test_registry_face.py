@@ -50,7 +50,7 @@ class Corridor:
 
 async def verify(token: str) -> Verified:
     if token != "good":
-        raise Unauthenticated("This token does not hold.", reason="it is not 'good'")
+        raise Unauthenticated("This token is invalid or has expired.", reason="it is not 'good'")
     return Verified(principal=OLGA, scopes=frozenset({"a"}), groups=frozenset({"ops"}), client_id="cli", expires_at=9e9)
 
 

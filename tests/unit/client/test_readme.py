@@ -26,7 +26,7 @@ def blocks() -> list[dict[str, Any]]:
 async def test_the_first_agent_answers() -> None:
     events = [event async for event in speak(blocks()[0]["answer"], in_hand(turn_of("Good morning")))]
 
-    assert events[-1].done.parts[0].text == "Hello, ada! You said: Good morning"
+    assert events[-1].done.parts[0].text == "Hello, alice! You said: Good morning"
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_a_token_replayed_after_its_turn_is_refused(turns: TurnsInHand, assistan
     with turns.open(message(), assistant) as turn:
         token = turn.token
 
-    with pytest.raises(Unauthenticated, match="does not hold") as caught:
+    with pytest.raises(Unauthenticated, match="is invalid or has expired") as caught:
         turns.acting(token, credential())
     assert "is over" in caught.value.reason
 

@@ -49,7 +49,7 @@ async def refusal(verifier: TokenVerifier, token: str) -> str:
     """Why a token is refused, as the log will say; the caller is told nothing of it."""
     with pytest.raises(Unauthenticated) as caught:
         await verifier.verify(token)
-    assert caught.value.message == "The access token does not hold."
+    assert caught.value.message == "The access token is invalid or has expired."
     return caught.value.reason
 
 

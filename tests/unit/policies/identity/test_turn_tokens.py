@@ -51,7 +51,7 @@ def tokens(key: SigningKey, clock: FakeClock) -> TurnTokens:
 def refusal(tokens: TurnTokens, token: str) -> str:
     with pytest.raises(Unauthenticated) as refused:
         tokens.read(token)
-    assert refused.value.message == "The turn token does not hold."
+    assert refused.value.message == "The turn token is invalid or has expired."
     return refused.value.reason
 
 
