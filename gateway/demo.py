@@ -60,6 +60,7 @@ def play(options: argparse.Namespace, example: Path, targets: Mapping[str, str],
         notes = await _publish(serving, manifest, targets)
         if not await asyncio.to_thread(assistant.is_published):
             notes.append(f"the assistant did not start: {config.state / 'assistant.log'} says why")
+        notes += _remarks(config.state / "assistant.log")
         stage = _stage(serving, str(config.state))
         sys.stdout.write((stage.line() if options.json else _page(stage, notes)) + "\n")
         sys.stdout.flush()
@@ -76,6 +77,11 @@ async def _publish(serving: Serving, manifest: str, targets: Mapping[str, str]) 
     changes = answer.get("changes", [])
     waiting = [change["name"] for change in changes if change.get("outcome") == "waiting"]  # type: ignore[union-attr, index, call-overload]
     return [f"{name} changed and waits for approval: interchange registry approve {name}" for name in waiting]
+
+
+def _remarks(log: Path) -> list[str]:
+    """What the assistant says of itself, such as which model answers."""
+    return [line for line in log.read_text(errors="replace").splitlines() if line.startswith(f"{AGENT}: ")]
 
 
 def _stage(serving: Serving, state: str) -> Stage:

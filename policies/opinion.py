@@ -11,7 +11,8 @@ from policies.decision import Decision, Verdict
 from policies.evaluate import Finding
 from policies.project import shown
 from registry.catalog import AgentEntry, SkillEntry
-from registry.model import Action, Call, Fault, InvalidArguments, JsonObject, JsonValue
+from registry.model import Action, Call, Fault, InvalidArguments, JsonObject, JsonValue, PrincipalKind
+from registry.subjects import said_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,9 +118,25 @@ def _why(call: Call, against: Sequence[Finding]) -> str:
     rules = {rule.id: rule for finding in against for rule in finding.rules}
     if not rules:
         who = ", ".join(dict.fromkeys(finding.who for finding in against))
-        return f"No policy permits {shown(who, quote='')} to {call.action} {shown(call.target.name)}."
+        unfit = _not_itself(call)
+        return f"No policy permits {shown(who, quote='')} to {call.action} {shown(call.target.name)}.{unfit}"
     sentences = dict.fromkeys(rule.says for rule in rules.values() if rule.says)
     return " ".join([*sentences, f"(Denied by {', '.join(sorted(rules))}.)"])
+
+
+def _not_itself(call: Call) -> str:
+    """What an agent that publishes got wrong about itself: its own name and domain against its own manifest, and
+    nothing of what is registered."""
+    about = said_of(str(call.content.get("operation", "")), call.content) if call.action is Action.PUBLISH else None
+    caller = call.chain.caller
+    if about is None or call.chain.depth > 1 or caller.kind is not PrincipalKind.AGENT:
+        return ""
+    if about.agent != caller.name:
+        return f" This credential is agent {shown(caller.name, quote='')}'s, and the manifest is about {about.agent}."
+    if about.domain == caller.domain:
+        return ""
+    where = f"in the domain {shown(caller.domain, quote='')}" if caller.domain else "in no domain"
+    return f" The directory has {about.agent} {where}, and the manifest says {shown(about.domain, quote='')}."
 
 
 def ids(findings: Iterable[Finding]) -> tuple[str, ...]:

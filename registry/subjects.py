@@ -38,8 +38,21 @@ def about_of(operation: str, content: JsonObject, catalog: Catalog) -> About | N
             return None
 
 
+def said_of(operation: str, content: JsonObject) -> About | None:
+    """The only agent of a manifest to be published, as the manifest has it: says nothing of what is registered."""
+    return _manifested(content) if operation == "Publish" else None
+
+
 def _published(content: JsonObject, catalog: Catalog) -> About | None:
     """The only agent of a manifest that has none but its own skills."""
+    about = _manifested(content)
+    if about is None:
+        return None
+    present = catalog.agent(about.agent)  # to move house is nobody's own affair
+    return about if present is None or present.agent.domain == about.domain else None
+
+
+def _manifested(content: JsonObject) -> About | None:
     manifest = _manifest(content)
     agents, skills = _objects(manifest, "agents"), _objects(manifest, "skills")
     about = _named(agents[0]) if agents and len(agents) == 1 else None
@@ -47,8 +60,7 @@ def _published(content: JsonObject, catalog: Catalog) -> About | None:
         return None
     if any((skill.get("agent"), skill.get("domain")) != about for skill in skills):
         return None
-    present = catalog.agent(about.agent)  # to move house is nobody's own affair
-    return about if present is None or present.agent.domain == about.domain else None
+    return about
 
 
 def _registered(name: object, catalog: Catalog) -> About | None:

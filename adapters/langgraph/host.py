@@ -108,10 +108,8 @@ class GraphHost:
         """Have the graph answer (`adapters.base.Converser` says what is raised)."""
         name = open_turn.turn.agent
         if (hosted := self._graphs.get(name)) is None:
-            raise FarSideError(
-                f"{name} is bound to a graph in this process, and [graphs] names none for it.",
-                fault=FarSideFault.UNAVAILABLE,
-            )
+            logger.warning("An agent is bound to a graph in this process; name it in [graphs.%s].", name)
+            raise FarSideError(f"{name} is not available.", fault=FarSideFault.UNAVAILABLE)
         deadline = deadline_of(open_turn)
         limit = asyncio.timeout(deadline.remaining())
         try:
@@ -229,7 +227,7 @@ class _Hosted:
 async def _open(reference: str) -> AsyncGenerator[Answer]:
     """Load a graph and open it, both where it will run."""
     try:
-        async with open_answer(load_graph(reference)) as answer:
+        async with open_answer(load_graph(reference), named=reference) as answer:
             yield answer
     except UnfitGraph:
         raise

@@ -32,6 +32,11 @@ PROVIDERS = {
 }
 
 
+def remark(sentence: str) -> None:
+    """Say something to whoever started this; the demo shows it."""
+    print(f"assistant: {sentence}", file=sys.stderr)
+
+
 def chat_model() -> BaseChatModel:
     """The model of a provider whose key is in the environment; otherwise one that follows a script."""
     for key, (package, model) in PROVIDERS.items():
@@ -40,9 +45,13 @@ def chat_model() -> BaseChatModel:
         if importlib.util.find_spec(package) and importlib.util.find_spec("langchain"):
             from langchain.chat_models import init_chat_model  # pyright: ignore  # noqa: PLC0415 - only with a key
 
-            return init_chat_model(os.environ.get("ASSISTANT_MODEL", model))  # pyright: ignore
+            chosen = os.environ.get("ASSISTANT_MODEL", model)
+            remark(f"{chosen} answers.")
+            return init_chat_model(chosen)  # pyright: ignore
         needed = f"pip install langchain {package.replace('_', '-')}"
-        print(f"assistant: {key} is set, but a model needs `{needed}`. A script answers.", file=sys.stderr)
+        remark(f"{key} is set, but a model needs `{needed}`. A script answers.")
+    if not any(map(os.environ.get, PROVIDERS)):
+        remark("a script answers, for want of a provider's key.")
     return ScriptedChatModel(script=recruiting)
 
 

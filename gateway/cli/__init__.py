@@ -14,13 +14,13 @@ from gateway.cli.parser import CommandParser
 from registry.model import InterchangeError
 
 COMMANDS = {
-    "demo": ("gateway.cli.demo", "start the demo: services, an agent, gateway, people, and what to paste"),
+    "demo": ("gateway.cli.demo", "start the demo: services, agent, gateway, and what to paste"),
     "serve": ("gateway.cli.serve", "start the gateway: MCP, A2A and gRPC"),
     "login": ("gateway.cli.login", "log in to a gateway and keep the token"),
     "token": ("gateway.cli.login", "print a token of a demo persona"),
     "call": ("gateway.cli.call", "call a skill or an agent through a gateway"),
     "registry": ("gateway.cli.registry", "publish, inspect, approve, bind"),
-    "agents": ("gateway.cli.agents", "serve a LangGraph graph as an agent, print an agent's credential"),
+    "agents": ("gateway.cli.agents", "serve a LangGraph graph as an agent; an agent's credential"),
     "conform": ("gateway.cli.conform", "examine a server's MCP and A2A from outside"),
     "protos": ("gateway.cli.protos", "write our protos for your build"),
 }

@@ -35,7 +35,7 @@ PORT = 8420
 def add_commands(commands: Commands) -> None:
     parser = commands.add_parser(
         "demo",
-        help="start the demo: services, an agent, gateway, people, and what to paste",
+        help="start the demo: services, agent, gateway, and what to paste",
         description="Start the services and the agent of examples/hiring and a gateway in front of them, publish them,"
         " and print a token for each persona and what to paste. It runs until Ctrl-C, which stops all of it.",
     )

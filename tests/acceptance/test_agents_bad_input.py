@@ -15,7 +15,7 @@ from tests.support.office import office
 from tests.support.served import Served, published
 
 PARSE_ERROR, INVALID_REQUEST, NO_METHOD, INVALID_PARAMS = -32700, -32600, -32601, -32602
-TASK_NOT_FOUND, PUSH, UNSUPPORTED, EXTENSION, VERSION = -32001, -32003, -32004, -32008, -32009
+TASK_NOT_FOUND, PUSH, UNSUPPORTED, TYPE, EXTENSION, VERSION = -32001, -32003, -32004, -32005, -32008, -32009
 REQUIRED, OPTIONAL, OTHER = (f"https://extensions.example/{name}/v1" for name in ("required", "optional", "other"))
 MEGABYTE = 1_000_000
 
@@ -75,14 +75,22 @@ def over_rest_stream(door: Door, agent: str, message: object) -> httpx.Response:
 
 
 EVERY_WAY = pytest.mark.parametrize("ask", [over_rpc, over_rpc_stream, over_rest, over_rest_stream])
-STATUSES = {TASK_NOT_FOUND: 404, INVALID_PARAMS: 400, PUSH: 400, UNSUPPORTED: 400, EXTENSION: 400, VERSION: 400}
+STATUSES = {
+    TASK_NOT_FOUND: 404,
+    INVALID_PARAMS: 400,
+    PUSH: 400,
+    UNSUPPORTED: 400,
+    TYPE: 400,
+    EXTENSION: 400,
+    VERSION: 400,
+}
 
 
 def error_of(response: httpx.Response, code: int, reason: str) -> dict[str, Any]:
     """The error of a response in the envelope of its binding; a JSON-RPC code says which it must be."""
-    assert response.headers["content-type"] == "application/json"
     body = response.json()
     error = body["error"]
+    assert response.headers["content-type"] == ("application/json" if "jsonrpc" in body else "application/a2a+json")
     if "jsonrpc" in body:
         assert (response.status_code, body["jsonrpc"], body["id"], "result" in body) == (200, "2.0", 1, False)
         assert error["code"] == code, error
@@ -120,7 +128,7 @@ def last_of(response: httpx.Response) -> dict[str, Any]:
     [
         {"text": "x" * MEGABYTE},
         {"text": "\u20ac" * (MEGABYTE // 3)},
-        {"raw": base64.b64encode(bytes(MEGABYTE)).decode(), "mediaType": "image/png"},
+        {"raw": base64.b64encode(bytes(MEGABYTE)).decode(), "filename": "nothing.bin"},
         {"data": {"words": ["x" * 1_000] * 1_000}},
     ],
     ids=["ascii", "utf-8", "bytes", "data"],
@@ -399,9 +407,10 @@ def test_the_task_of_an_answer_is_over_with_it(door: Door) -> None:
 
 @pytest.mark.parametrize("method", ["GetTask", "CancelTask", "SubscribeToTask"])
 def test_no_operation_finds_a_task(door: Door, method: str) -> None:
-    for task in ("t-1", "", "x" * 10_000, "../t-1"):
+    for task in ("t-1", "x" * 10_000, "../t-1"):
         error_of(door.rpc("oddity", method, {"id": task}), TASK_NOT_FOUND, "TASK_NOT_FOUND")
-    assert list(violations(door.rpc("oddity", method, {"id": 5}))) == ["id"]
+    for wrong in (5, ""):
+        assert list(violations(door.rpc("oddity", method, {"id": wrong}))) == ["id"]
 
 
 @pytest.mark.parametrize(
@@ -422,7 +431,7 @@ def test_a_list_of_tasks_is_empty_and_its_page_within_bounds(door: Door) -> None
     for wrong in wrong_sizes:
         (field,) = violations(door.rpc("oddity", "ListTasks", {"pageSize": wrong}))
         assert field in {"pageSize", "the request"}
-    for wrong in ("0", "-1", "x", "1e3", ""):
+    for wrong in ("0", "-1", "x"):
         response = HTTP.get(f"{door.of('oddity')}/tasks?pageSize={wrong}", headers=door.sent())
         (field,) = violations(response)
         assert field in {"pageSize", "the request"}
@@ -456,6 +465,15 @@ def test_configurations_of_push_notifications_are_refused(door: Door) -> None:
 def test_words_for_an_agent_that_only_has_skills_are_refused(door: Door, ask: Ask) -> None:
     error = error_of(ask(door, "odd", params(text("hello"))), UNSUPPORTED, "UNSUPPORTED_OPERATION")
     assert "odd.echo" in error["message"]
+
+
+@EVERY_WAY
+@pytest.mark.parametrize("media_type", ["image/png", "text/html", "nonsense"])
+def test_a_part_of_a_type_that_the_agent_does_not_take_is_refused(
+    door: Door, odd: OddAgent, *, ask: Ask, media_type: str
+) -> None:
+    error_of(ask(door, "oddity", params({"raw": "AAAA", "mediaType": media_type})), TYPE, "CONTENT_TYPE_NOT_SUPPORTED")
+    assert odd.turns == []
 
 
 # Skills

@@ -1,5 +1,7 @@
 """Which agents there are, and what somebody hears who speaks an older A2A to one."""
 
+from typing import Any
+
 import httpx
 import pytest
 
@@ -41,7 +43,7 @@ def test_a_list_is_read_and_nothing_else(demo: Demo) -> None:
 
 @pytest.mark.parametrize("method", ["message/send", "message/stream", "tasks/get", "SendMessage"])
 def test_a_request_in_an_older_version_is_told_which_is_spoken(demo: Demo, method: str) -> None:
-    body = {"jsonrpc": "2.0", "id": 7, "method": method, "params": {"message": {}}}
+    body: dict[str, Any] = {"jsonrpc": "2.0", "id": 7, "method": method, "params": {"message": {}}}
     answer = httpx.post(f"{agents(demo)}/assistant", json=body, headers=bearer(demo, "recruiter")).json()
 
     assert (answer["id"], answer["error"]["code"]) == (7, -32009)

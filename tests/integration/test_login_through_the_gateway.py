@@ -17,8 +17,8 @@ REDIRECT = "http://127.0.0.1:33418/callback"
 @pytest.mark.parametrize(
     ("persona", "tools"),
     [
-        ("recruiter", ["candidates_get", "candidates_search", "outreach_draft", "outreach_send"]),
-        ("intern", ["candidates_get", "candidates_search"]),
+        ("recruiter", ["assistant", "candidates_get", "candidates_search", "outreach_draft", "outreach_send"]),
+        ("intern", ["assistant", "candidates_get", "candidates_search"]),
         ("outsider", []),
     ],
 )

@@ -70,7 +70,10 @@ class AgentCredentials:
         """
         found = [os.environ.get(name, "") for name in (CLIENT_ID, CLIENT_SECRET)]
         if not all(found):
-            raise ValueError(f"an agent needs a credential of its own: set {CLIENT_ID} and {CLIENT_SECRET}")
+            raise ValueError(
+                f"an agent needs a credential of its own: set {CLIENT_ID} and {CLIENT_SECRET}, which the development"
+                ' issuer\'s come by: eval "$(interchange agents credentials NAME)"'
+            )
         return cls(gateway_url, *found)
 
     def __repr__(self) -> str:

@@ -18,9 +18,11 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from interchange_client.turns import Answer
+
+_CURE: Final = "; install it there, or run python -m interchange_client serve … with the Python that has it"
 
 
 class UnfitGraph(Exception):
@@ -44,8 +46,8 @@ def load_graph(reference: str) -> object:
 
 
 @asynccontextmanager
-async def open_answer(found: object) -> AsyncGenerator[Answer]:
-    """An `Answer` by the graph that was found, which is made first where it must be.
+async def open_answer(found: object, *, named: str = "") -> AsyncGenerator[Answer]:
+    """An `Answer` by the graph that was found, which is made first where it must be. `named` is how it is spoken of.
 
     Raises:
         UnfitGraph: it is no graph that can answer messages, or makes none.
@@ -58,9 +60,16 @@ async def open_answer(found: object) -> AsyncGenerator[Answer]:
     made = _called(found) if inspect.isroutine(found) else found
     if isinstance(made, AbstractAsyncContextManager):
         async with cast("AbstractAsyncContextManager[object]", made) as graph:
-            yield langgraph.answer_with(graph)
+            yield _answer(langgraph.answer_with, graph, named)
     else:
-        yield langgraph.answer_with(await made if inspect.isawaitable(made) else made)
+        yield _answer(langgraph.answer_with, await made if inspect.isawaitable(made) else made, named)
+
+
+def _answer(answer_with: Callable[[Any], Answer], graph: object, named: str) -> Answer:
+    try:
+        return answer_with(graph)
+    except UnfitGraph as error:
+        raise UnfitGraph(f"{named}: {error}" if named else f"{error}") from None
 
 
 def _called(factory: Callable[..., Any]) -> Any:
@@ -80,7 +89,9 @@ def _import_module(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
-            raise UnfitGraph(f"There is no module {name!r}, neither installed nor in {Path.cwd()}.") from None
+            raise UnfitGraph(
+                f"There is no module {name!r}, neither installed nor in {Path.cwd()} (looked in {sys.prefix}{_CURE})."
+            ) from None
         raise _broken(name, error) from error
     except (Exception, SystemExit) as error:
         raise _broken(name, error) from error
@@ -116,7 +127,11 @@ def _look_in(folder: Path) -> None:
 
 def _broken(name: str, error: BaseException) -> UnfitGraph:
     """What its author needs to know: which error, and where."""
-    return UnfitGraph(f"{name} cannot be imported: {type(error).__name__}: {error}{_place(error.__traceback__)}")
+    if isinstance(error, ModuleNotFoundError):
+        place = f"{_place(error.__traceback__)} (looked in {sys.prefix}{_CURE})"
+    else:  # a SyntaxError names its place itself, and the frames are those that were to read it
+        place = "" if isinstance(error, SyntaxError) else _place(error.__traceback__)
+    return UnfitGraph(f"{name} cannot be imported: {type(error).__name__}: {error}{place}")
 
 
 def _place(trace: TracebackType | None) -> str:

@@ -7,6 +7,7 @@ the one form that the registry stores: imports before their importers, JSON name
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NotRequired, TypedDict
 
@@ -67,6 +68,16 @@ def write_manifest(about: About) -> str:
         "descriptor_set": base64.b64encode(descriptor_set).decode("ascii"),
     }
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def check_name(name: str) -> None:
+    """Say no to what is no agent's name, before anything is started.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not re.fullmatch(r"[a-z0-9_]{1,40}", name):
+        raise ValueError(f"an agent's name is 1 to 40 of a-z, 0-9 and _, which {name[:80]!r} is not")
 
 
 def _write_agent(about: About) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Gene
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Final, Protocol, TypeVar, Unpack, cast
 
 import grpc
@@ -22,7 +23,7 @@ from interchange_client.conversing import SERVICE, ConversingAgent
 from interchange_client.credentials import AgentCredentials
 from interchange_client.errors import GatewayError
 from interchange_client.gateway import HttpGateway
-from interchange_client.manifest import About, write_manifest
+from interchange_client.manifest import About, check_name, write_manifest
 from interchange_client.presence import Place, Presence, takes_connections
 from interchange_client.publish import publish, registry_mark
 from interchange_client.tokens import InternalTokens
@@ -75,40 +76,44 @@ async def serve(
     door, ca     where the gateway's gRPC door is and whose certificate it has, if it does not say so itself
     grace        seconds that turns in hand have to finish
 
+    Where nobody catches them, these end the process with their sentence alone.
+
     Raises:
         PublishRefused: the gateway does not take the agent, and waiting will not change that.
         GatewayError: the issuer refuses the credential, or the URL is not a gateway's.
-        ValueError: an address or URL is none, or there is no credential.
+        ValueError: a name, an address or a URL is none, or there is no credential.
         OSError: the address is taken.
     """
-    host = _host(listen)
-    if not advertise and host in _ANYWHERE:
-        raise ValueError(f"nobody can call {listen}: say with advertise= where the gateway reaches this agent")
-    known, manifest = credentials or AgentCredentials.from_environment(gateway), write_manifest(about)
-    tokens = InternalTokens(known.gateway_url, f"grpc://{about['name']}")
-    async with HttpGateway(known) as outward:
-        agent = ConversingAgent(answer, gateway=outward, tokens=tokens)
-        with _stop_signal() as stopped:
-            async with _listening(agent, listen, certificate=certificate, grace=grace) as port:
-                _say(f"listening {host}:{port}")
-                target = _target(advertise or host, port)
+    with _in_one_line():
+        check_name(about["name"])
+        host = _host(listen)
+        if not advertise and host in _ANYWHERE:
+            raise ValueError(f"nobody can call {listen}: say with advertise= where the gateway reaches this agent")
+        known, manifest = credentials or AgentCredentials.from_environment(gateway), write_manifest(about)
+        tokens = InternalTokens(known.gateway_url, f"grpc://{about['name']}")
+        async with HttpGateway(known) as outward:
+            agent = ConversingAgent(answer, gateway=outward, tokens=tokens)
+            with _stop_signal() as stopped:
+                async with _listening(agent, listen, certificate=certificate, grace=grace) as port:
+                    _say(f"listening {host}:{port}")
+                    target = _target(advertise or host, port)
 
-                put = partial(publish, manifest, credentials=known, target=target, tls=tls, door=door, ca=ca)
-                place = Place(
-                    name=about["name"],
-                    mark=partial(registry_mark, known.gateway_url),
-                    join=partial(put, if_vacant=True),
-                    take=put,
-                    answers=takes_connections,
-                )
+                    put = partial(publish, manifest, credentials=known, target=target, tls=tls, door=door, ca=ca)
+                    place = Place(
+                        name=about["name"],
+                        mark=partial(registry_mark, known.gateway_url),
+                        join=partial(put, if_vacant=True),
+                        take=put,
+                        answers=takes_connections,
+                    )
 
-                async def be_known() -> None:
-                    changes = await publish_when_possible(put, gateway=known.gateway_url)
-                    _say(f"published {about['name']}")
-                    _warn_of(changes)
-                    await Presence(place).keep()
+                    async def be_known() -> None:
+                        changes = await publish_when_possible(put, gateway=known.gateway_url)
+                        _say(f"published {about['name']}")
+                        _warn_of(changes)
+                        await Presence(place).keep()
 
-                await _unless(stopped, be_known())
+                    await _unless(stopped, be_known())
 
 
 async def publish_when_possible(
@@ -132,6 +137,30 @@ async def publish_when_possible(
                 waiting = True
         await pause(seconds * random.uniform(0.8, 1.2))  # noqa: S311 - so that not all agents come at once
         seconds = min(seconds * 2, most)
+
+
+@contextmanager
+def _in_one_line() -> Generator[None]:
+    """Have the errors that say what their reader did wrong print as that, should nobody catch them."""
+    try:
+        yield
+    except (GatewayError, ValueError, OSError) as error:
+        sys.excepthook = partial(_print_briefly, error, sys.excepthook)
+        raise
+
+
+def _print_briefly(
+    known: BaseException,
+    otherwise: Callable[[type[BaseException], BaseException, TracebackType | None], object],
+    kind: type[BaseException],
+    error: BaseException,
+    trace: TracebackType | None,
+) -> None:
+    """A hook for errors that nobody catches: of the known one, its sentence; of all others, what was before."""
+    if error is known:
+        sys.stderr.write(f"interchange_client: {error}\n")
+    else:
+        otherwise(kind, error, trace)
 
 
 @asynccontextmanager

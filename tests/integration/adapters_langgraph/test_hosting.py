@@ -420,6 +420,6 @@ async def test_a_graph_that_cannot_be_opened_stops_the_start(reference: str, sen
 async def test_an_agent_that_no_graph_is_named_for_is_said_to_be_missing() -> None:
     house = House(deliver=Corridor().deliver, catalog=lambda: KNOWN, principal=lambda _: DESK)
     async with hosting({}, house) as host:
-        with pytest.raises(FarSideError, match=r"\[graphs\] names none for it") as missing:
+        with pytest.raises(FarSideError, match=r"^desk is not available\.$") as missing:
             await host.converse(asks(), nowhere)
     assert missing.value.fault is FarSideFault.UNAVAILABLE

@@ -127,6 +127,23 @@ def test_a_module_that_breaks_is_quoted_with_its_place(folder: Path, where: str,
         assert str(refused.value).endswith("broken_of_mine.py, line 3)")
 
 
+def test_an_error_of_syntax_names_its_place_once(folder: Path) -> None:
+    (folder / "half.py").write_text("graph = (\n")
+    with pytest.raises(UnfitGraph) as refused:
+        load_graph("half.py:graph")
+    said = str(refused.value)
+    assert said.endswith("(half.py, line 1)")
+    assert "langgraph_loading" not in said
+
+
+def test_of_a_package_that_is_missing_it_is_said_where_it_was_looked_for(folder: Path) -> None:
+    (folder / "wanting.py").write_text("import no_such_package_of_mine\n")
+    for reference in ("wanting.py:graph", "no_such_module_of_mine:graph"):
+        with pytest.raises(UnfitGraph) as refused:
+            load_graph(reference)
+        assert f"(looked in {sys.prefix}; install it there, or run python -m interchange_client" in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("attribute", "sentence"),
     [
@@ -139,3 +156,9 @@ async def test_what_is_no_graph_is_said_to_be_none(app: str, attribute: str, sen
     with pytest.raises(UnfitGraph) as refused:
         await answered(load_graph(f"{app}:{attribute}"))
     assert str(refused.value).startswith(sentence)
+
+
+async def test_what_is_no_graph_is_called_by_its_name(app: str) -> None:
+    with pytest.raises(UnfitGraph, match=r"^app:closed: A compiled LangGraph graph is expected, not list\.$"):
+        async with open_answer(load_graph(f"{app}:closed"), named="app:closed"):
+            pass

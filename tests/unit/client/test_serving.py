@@ -1,5 +1,8 @@
 """Around an agent's process: waiting for a gateway, where it says it is, and what it refuses to begin with."""
 
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, cast
@@ -105,7 +108,31 @@ async def test_an_address_that_is_none_is_said_to_be(listen: str) -> None:
         await serve(answer, name="greeter", domain="tests", listen=listen, gateway=GATEWAY, credentials=CREDENTIALS)
 
 
-async def test_a_port_that_is_taken_is_said_to_be() -> None:
+@pytest.mark.parametrize("name", ["", "Greeter", "my-agent", "a" * 41, "grüße"])
+async def test_a_name_that_is_none_is_refused_before_anything_listens(name: str) -> None:
+    with pytest.raises(ValueError, match="an agent's name is 1 to 40 of a-z, 0-9 and _"):
+        await serve(answer, name=name, domain="tests", listen="nowhere", gateway=GATEWAY, credentials=CREDENTIALS)
+
+
+def test_what_its_author_did_wrong_ends_a_process_with_one_line(tmp_path: Path) -> None:
+    agent = tmp_path / "greeter.py"
+    agent.write_text(
+        "import asyncio\n"
+        "from interchange_client.agent import serve\n"
+        "async def answer(turn):\n"
+        "    yield 'hello'\n"
+        "asyncio.run(serve(answer, name='greeter', domain='tests', listen='127.0.0.1:0',"
+        f" gateway='{GATEWAY}'))\n"
+    )
+    known = {key: value for key, value in os.environ.items() if not key.startswith("INTERCHANGE_")}
+    ended = subprocess.run([sys.executable, agent], env=known, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("interchange_client: an agent needs a credential of its own")
+    assert ended.stderr.endswith('eval "$(interchange agents credentials NAME)"\n')
+    assert ended.stderr.count("\n") == 1
+
+
+async def test_a_port_that_is_taken_is_said_to_be_in_our_words_only(capfd: pytest.CaptureFixture[str]) -> None:
     other = cast("Any", grpc.aio).server(options=(("grpc.so_reuseport", 0),))
     port = other.add_insecure_port("127.0.0.1:0")
     await other.start()
@@ -119,6 +146,7 @@ async def test_a_port_that_is_taken_is_said_to_be() -> None:
                 gateway=GATEWAY,
                 credentials=CREDENTIALS,
             )
+        assert capfd.readouterr().err == ""
     finally:
         await other.stop(None)
 

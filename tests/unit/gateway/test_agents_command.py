@@ -39,7 +39,8 @@ def test_an_agent_needs_a_credential(
 ) -> None:
     monkeypatch.delenv(missing)
     said = told(capsys, "app:graph", *AS, *HERE)
-    assert said == "an agent needs a credential of its own: set INTERCHANGE_CLIENT_ID and INTERCHANGE_CLIENT_SECRET"
+    assert said.startswith("an agent needs a credential of its own: set INTERCHANGE_CLIENT_ID and INTERCHANGE_CLIENT_S")
+    assert said.endswith('eval "$(interchange agents credentials NAME)"')
 
 
 def test_a_credential_travels_only_encrypted(capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,8 +68,11 @@ def test_the_gateway_may_stand_in_the_environment(
         ("broken.py:graph", "/"),
         ("json:no_graph", "json has no 'no_graph'."),
         ("json:dumps", "dumps is a function that needs arguments; a compiled graph is expected"),
-        ("json:__name__", "A compiled LangGraph graph is expected, not str."),
-        ("langgraph.graph:MessagesState", "A compiled LangGraph graph is expected, not "),
+        ("json:__name__", "json:__name__: A compiled LangGraph graph is expected, not str."),
+        (
+            "langgraph.graph:MessagesState",
+            "langgraph.graph:MessagesState: A compiled LangGraph graph is expected, not ",
+        ),
     ],
 )
 def test_what_is_no_graph_is_said_to_be_none(

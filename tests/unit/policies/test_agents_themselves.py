@@ -1,11 +1,12 @@
 """The baseline's one permit for agents: themselves, alone, in the domain that the directory gives them."""
 
+import orjson
 import pytest
 
 from policies.decision import Verdict
 from policies.facts import Standing
 from policies.load import build_judge, load_policies
-from registry.model import Action, AgentName, Classification, Domain, PrincipalKind, Target, TargetKind
+from registry.model import Action, AgentName, Classification, Domain, JsonObject, PrincipalKind, Target, TargetKind
 from registry.subjects import About
 from tests.support.policies import agent, catalog, decide, judge, skill, standing
 
@@ -99,3 +100,27 @@ def test_what_a_request_is_about_says_nothing_where_it_is_not_asked() -> None:
 def test_an_odd_name_is_about_nobody_that_may(name: str) -> None:
     found = decide(BARE, KNOWN, SCOUT, Action.PUBLISH, about=About(AgentName(name), Domain("lab")))
     assert found.verdict is Verdict.DENY
+
+
+def why(about: About, chain: tuple[Standing, ...] = (SCOUT,), operation: str = "Publish") -> str:
+    """What an agent is told whose manifest is about that, and is denied."""
+    manifest = orjson.dumps({"agents": [{"name": about.agent, "domain": about.domain}], "skills": []}).decode()
+    content: JsonObject = {"operation": operation, "name": about.agent, "manifest": manifest}
+    found = decide(BARE, KNOWN, chain, Action.PUBLISH, arguments=content)
+    assert found.verdict is Verdict.DENY
+    return found.sentence
+
+
+def test_an_agent_is_told_what_it_got_wrong_about_itself() -> None:
+    denied = 'No policy permits agent:scout to publish "catalog".'
+    other, elsewhere = About(AgentName("other"), Domain("lab")), About(AgentName("scout"), Domain("hiring"))
+    assert why(other) == f"{denied} This credential is agent scout's, and the manifest is about other."
+    assert why(elsewhere) == (f"{denied} The directory has scout in the domain lab, and the manifest says hiring.")
+
+
+def test_nobody_else_is_told_anything_and_nothing_of_what_is_registered() -> None:
+    ann, other = standing("ann", domain="lab"), About(AgentName("other"), Domain("lab"))
+    assert why(other, chain=(ann,)).endswith('to publish "catalog".')
+    assert why(other, chain=(ann, SCOUT)).endswith('to publish "catalog".')
+    assert why(other, operation="Bind").endswith('to publish "catalog".')
+    assert why(other) == why(About(AgentName("other"), Domain("nowhere")))
