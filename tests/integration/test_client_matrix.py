@@ -11,8 +11,8 @@ from tests.support.clients import CLIENTS, NEGOTIATES, Report, Session, Step
 from tests.support.demo import Demo
 from tests.support.node import run_inspector
 
-RECRUITER = {"candidates_get", "candidates_search", "outreach_draft", "outreach_send"}
-INTERN = {"candidates_get", "candidates_search"}
+RECRUITER = {"assistant", "candidates_get", "candidates_search", "outreach_draft", "outreach_send"}
+INTERN = {"assistant", "candidates_get", "candidates_search"}
 
 SEARCH = Step("candidates_search", {"query": "rust", "limit": 2})
 MISSING = Step("candidates_get", {"id": "c-9999"})

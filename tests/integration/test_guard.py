@@ -253,12 +253,16 @@ async def test_attack_27_a_body_that_nobody_reads_is_cut_off(behind: Behind) -> 
 
 
 async def test_attack_27_a_client_that_does_not_read_is_cut_off(port: int, behind: Behind) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
-    writer.write(request(path="/large"))
-    await asyncio.wait_for(behind.gone.wait(), timeout=5)
-    with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-        await reader.readexactly(2 * LARGE)
-    writer.close()
+    with socket.socket() as small:
+        small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # or the system takes all of it on its behalf
+        small.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(small, ("127.0.0.1", port))
+        reader, writer = await asyncio.open_connection(sock=small, limit=1024)
+        writer.write(request(path="/large"))
+        await asyncio.wait_for(behind.gone.wait(), timeout=5)
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await reader.readexactly(2 * LARGE)
+        writer.close()
 
 
 @pytest_asyncio.fixture
