@@ -174,7 +174,7 @@ def _settle() -> None:
     gc.collect()
     gc.freeze()
     gc.enable()
-    gc.set_threshold(20_000, 5, 5)  # a stream that ended badly leaves few objects, and large ones
+    gc.set_threshold(20_000, 5, 20)  # a stream that ended badly leaves few objects, and large ones
 
 
 @contextmanager
