@@ -28,6 +28,7 @@ OPTIONS: Final[tuple[tuple[str, str | int], ...]] = (
     # All addresses of a host name are used, and lost connections come back without a call that asks for them.
     ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
     ("grpc.service_config_disable_resolution", 1),  # nobody's DNS record decides how we retry
+    ("grpc.use_local_subchannel_pool", 1),  # that an address was dead once is told to no new channel
     ("grpc.enable_retries", 0),  # `adapters.grpc.retry` decides
     ("grpc.enable_http_proxy", 0),  # internal tokens do not pass a proxy that happens to be in the environment
     ("grpc.initial_reconnect_backoff_ms", 100),
