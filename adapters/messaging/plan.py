@@ -1,0 +1,564 @@
+"""The plan: what each request to the log comes to. Every rule of the contract is here, and nothing else.
+
+Pure but for the sheet it is given: no clock, no database, no id of its own making. Both engines carry out the same
+plan, each in one transaction; so what holds on one holds on the other. `delivery` and `turns` say what a mailbox and a
+turn may do; here is what that means for all of them together.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+from adapters.messaging import delivery as mailboxes
+from adapters.messaging.delivery import Mailbox
+from adapters.messaging.errors import Fenced, IdConflict, NotDead, OnHold, TailMoved, TurnOver
+from adapters.messaging.messages import LOG, Conversation, DeadLetter, Kind, Message, New, Opening, To, TurnRef
+from adapters.messaging.outcomes import (
+    Ask,
+    Asked,
+    ChangeTurn,
+    Dead,
+    Deferred,
+    Delivery,
+    Done,
+    EndHold,
+    HoldCall,
+    Lease,
+    Outcome,
+    Push,
+    Rejected,
+    Reply,
+    Retry,
+    delivery_id,
+)
+from adapters.messaging.requests import (
+    Append,
+    Erase,
+    Expire,
+    Extend,
+    Hold,
+    Redrive,
+    Request,
+    Revoke,
+    See,
+    Settle,
+    agent_sender,
+    asked_id,
+    cancelled_id,
+    redriven_id,
+    reply_id,
+)
+from adapters.messaging.sheet import Blank, Draft, HeldCall, Question, Sheet
+from adapters.messaging.turns import ENDED, Turn, TurnChange, TurnState, after
+from registry.model import NO_TURN, BadRequest, ConversationId, Refused, TurnId, Unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """Where a message is. `duplicate`: it was there before, and `turn` is the one it opened then."""
+
+    seq: int
+    turn: TurnId = NO_TURN
+    duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appended:
+    """What was appended, in the order it was given, and where the conversation ends now.
+
+    `delivery` is the one that was claimed with it; `grant` the number that a deferred turn's finish has to present.
+    """
+
+    placed: tuple[Placed, ...] = ()
+    tail: int = 0
+    delivery: Delivery | None = None
+    grant: int = 0
+
+    @property
+    def seq(self) -> int:
+        """The number of the first message."""
+        return self.placed[0].seq
+
+    @property
+    def duplicate(self) -> bool:
+        """Whether all of it was there before, so that nothing was done."""
+        return bool(self.placed) and all(each.duplicate for each in self.placed)
+
+
+def perform(request: Request, sheet: Sheet) -> Any:
+    """Carry out one request on a sheet; on an exception the sheet is as it was.
+
+    Raises:
+        InterchangeError: the request cannot be carried out; see `ConversationLog` for which.
+    """
+    conversation = sheet.conversations.get(request.conversation)
+    if conversation is None:
+        conversation = _opened(request, sheet)
+    draft = Draft(sheet, conversation)
+    result = _PLANS[type(request)](request, draft)
+    draft.keep()
+    return result
+
+
+def claim(mailbox: Mailbox, turn: Turn, message: Message, lease: Lease, sheet: Sheet) -> tuple[Mailbox, Turn, Delivery]:
+    """Hand out the head of a mailbox that `is_claimable`: the mailbox and the turn that follow, and the delivery."""
+    held = mailboxes.claimed(mailbox, lease.owner, lease=lease.seconds, now=sheet.now)
+    state = turn.state
+    if state is TurnState.WORKING:  # whoever had it let its lease end
+        state = after(state, TurnChange.ATTEMPT_LOST)
+    working = replace(
+        turn,
+        state=after(state, TurnChange.STARTED),
+        attempts=turn.attempts + 1,
+        changed_at=sheet.at,
+    )
+    delivery = Delivery(
+        id=delivery_id(turn.id, message.seq),
+        of=TurnRef(conversation=mailbox.conversation, agent=mailbox.agent, turn=turn.id),
+        message=message,
+        attempt=held.attempts,
+        fence=held.fence,
+        deadline=sheet.monotonic + lease.seconds,
+        authority=turn.authority,
+    )
+    return held, working, delivery
+
+
+# ---- append
+
+
+def _opened(request: Request, sheet: Sheet) -> Conversation:
+    opening = request.opening if isinstance(request, Append) else None
+    if opening is None:
+        raise _unknown_conversation(request.conversation)
+    return _fresh(request.conversation, opening, sheet)
+
+
+def _unknown_conversation(conversation: ConversationId) -> Unknown:
+    return Unknown(f"There is no conversation {conversation[:100]!r}.")
+
+
+def _fresh(conversation: ConversationId, opening: Opening, sheet: Sheet) -> Conversation:
+    return Conversation(
+        id=conversation,
+        tail=0,
+        domain=opening.domain,
+        started_by=opening.started_by,
+        started_by_issuer=opening.started_by_issuer,
+        opened_at=sheet.at,
+    )
+
+
+def _append(request: Append, draft: Draft) -> Appended:
+    repeated = _repetition(request, draft)
+    if repeated is not None:
+        return repeated
+    tail = draft.conversation.tail
+    if request.expect_tail is not None and request.expect_tail != tail:
+        raise TailMoved(
+            f"The conversation ends at {tail}, and not at {request.expect_tail} as was expected.", tail=tail
+        )
+    if request.under is not None:
+        mailboxes.check_held(draft.mailbox(request.under.agent), request.under.fence)
+    messages = [_take(new, draft) for new in request.messages]
+    for effect in request.effects:
+        _apply(effect, draft, messages)
+    delivery = _claimed_with(request, messages, draft)
+    placed = tuple(Placed(seq=message.seq, turn=message.turn) for message in messages)
+    return Appended(placed=placed, tail=draft.conversation.tail, delivery=delivery)
+
+
+def _repetition(request: Append, draft: Draft) -> Appended | None:
+    """What was answered the first time, if this is a repetition: then nothing is done."""
+    found = [draft.find(new) for new in request.messages]
+    known = [each for each in found if each is not None]
+    if not known:
+        return None
+    if len(known) < len(found):
+        raise IdConflict(
+            "Some of these messages were appended before and some were not: repeat what was appended together."
+        )
+    placed = tuple(Placed(seq=each.seq, turn=each.turn, duplicate=True) for each in known)
+    return Appended(placed=placed, tail=draft.conversation.tail)
+
+
+def _take(new: New, draft: Draft) -> Message:
+    """Append one message, and see to it that whoever is to get it gets it."""
+    if draft.find(new) is not None:
+        raise IdConflict(f"The id {new.id!r} is used twice in one append.")
+    message = draft.add(new)
+    for to in new.to:
+        _open_turn(to, message, draft)
+    if new.answers is not None:
+        _answer(new, message, draft)
+    return message
+
+
+def _open_turn(to: To, message: Message, draft: Draft) -> None:
+    if draft.turn(to.turn) is not None:
+        raise IdConflict(f"There is a turn {to.turn} in this conversation already; a turn is opened once.")
+    at = draft.sheet.at
+    turn = Turn(
+        conversation=message.conversation,
+        agent=to.agent,
+        id=to.turn,
+        opened=message.seq,
+        state=TurnState.QUEUED,
+        started_by=message.sender,
+        opened_at=at,
+        changed_at=at,
+        due=message.seq,
+        authority=to.authority,
+    )
+    draft.put_turn(turn)
+    _arrive(turn, draft)
+
+
+def _arrive(turn: Turn, draft: Draft) -> None:
+    """A turn has something to be delivered: it becomes the head, or waits to be found when its time comes."""
+    mailbox = draft.mailbox(turn.agent)
+    if draft.is_vacated(turn.agent):
+        draft.vacate(mailbox)
+    else:
+        draft.put_mailbox(mailboxes.arrived(mailbox, turn.due, turn.id, draft.sheet.now))
+
+
+def _answer(new: New, message: Message, draft: Draft) -> None:
+    """The first valid answer wins: it goes to the turn that asked, past whatever waits in its mailbox."""
+    ref = new.answers
+    if ref is None or new.kind is not Kind.ANSWERED:
+        raise BadRequest("A message that answers a question is of the kind 'answered'.")
+    turn = _turn_of(ref.of, draft)
+    if turn.state is not TurnState.WAITING or turn.question != ref.question:
+        raise TurnOver(f"The question {ref.question!r} is not open (any more): the turn is {turn.state}.")
+    draft.more.closed.append((turn.conversation, turn.id, ref.question, "answered"))
+    queued = replace(
+        turn, state=after(turn.state, TurnChange.ANSWERED), due=message.seq, urgent=True, expires=None, question=""
+    )
+    draft.put_turn(queued)
+    _arrive(queued, draft)
+
+
+def _claimed_with(request: Append, messages: Sequence[Message], draft: Draft) -> Delivery | None:
+    """The delivery of the one message, if its mailbox was free; otherwise the queue will see to it."""
+    if request.claim is None:
+        return None
+    agents = [to.agent for new in request.messages for to in new.to]
+    if len(agents) != 1:
+        raise BadRequest("Only a message to exactly one agent can be claimed as it is appended.")
+    mailbox, message = draft.mailbox(agents[0]), messages[0]
+    turn = draft.turn(message.turn)
+    is_next = not draft.is_vacated(agents[0]) and mailbox.head == message.seq and not mailbox.owner
+    if turn is None or not is_next:
+        return None
+    mailbox, turn, delivery = claim(mailbox, turn, message, request.claim, draft.sheet)
+    draft.put_mailbox(mailbox)
+    draft.put_turn(turn)
+    return delivery
+
+
+# ---- deliveries
+
+
+def _extend(request: Extend, draft: Draft) -> Delivery:
+    mailbox = draft.mailbox(request.delivery.agent)
+    mailboxes.check_held(mailbox, request.delivery.fence)
+    draft.put_mailbox(mailboxes.extended(mailbox, lease=request.seconds, now=draft.sheet.now))
+    return replace(request.delivery, deadline=draft.sheet.monotonic + request.seconds)
+
+
+def _settle(request: Settle, draft: Draft) -> Appended:
+    delivery = request.delivery
+    mailbox = draft.mailbox(delivery.agent)
+    mailboxes.check_held(mailbox, delivery.fence)
+    turn = _turn_of(delivery.of, draft)
+    if mailbox.head != delivery.message.seq or turn.due != mailbox.head:
+        raise Fenced(f"This delivery is of message {delivery.message.seq}; the head is {mailbox.head}.")
+    messages = _end(request.outcome, delivery, mailbox, turn, draft)
+    for effect in request.effects:
+        _apply(effect, draft, messages)
+    placed = tuple(Placed(seq=message.seq, turn=message.turn) for message in messages)
+    grant = delivery.fence if isinstance(request.outcome, Deferred) else 0
+    return Appended(placed=placed, tail=draft.conversation.tail, grant=grant)
+
+
+def _end(outcome: Outcome, delivery: Delivery, mailbox: Mailbox, turn: Turn, draft: Draft) -> list[Message]:
+    """One outcome: the turn and the mailbox that follow, and the messages that say so."""
+    now = draft.sheet.now
+    passes = 0 if turn.urgent else delivery.message.seq
+    over = replace(turn, due=0, urgent=False, error="")
+    match outcome:
+        case Retry():
+            draft.put_turn(replace(turn, state=after(turn.state, TurnChange.ATTEMPT_LOST), error=outcome.error))
+            draft.put_mailbox(mailboxes.put_back(mailbox, after=outcome.after, now=now))
+            return []
+        case Done():
+            reviewed = outcome.review_within is not None
+            change = TurnChange.NEEDS_REVIEW if reviewed else TurnChange.FINISHED
+            expires = now + outcome.review_within if outcome.review_within is not None else None
+            draft.put_turn(replace(over, state=after(turn.state, change), expires=expires))
+            draft.vacate(mailboxes.ended(mailbox, passes=passes))
+            return _replies(outcome.replies, delivery, draft)
+        case Deferred():
+            following = replace(
+                over,
+                state=after(turn.state, TurnChange.PUT_OFF),
+                grant=delivery.fence,
+                expires=now + outcome.within,
+            )
+            draft.put_turn(following)
+            draft.vacate(mailboxes.ended(mailbox, passes=passes))
+            return _replies(outcome.replies, delivery, draft)
+        case Asked():
+            messages = _replies(outcome.replies, delivery, draft)
+            messages.append(_ask(outcome.question, over, draft))
+            draft.put_mailbox(mailboxes.parked_on(mailbox, turn.id, passes=passes))
+            return messages
+        case Dead():
+            draft.more.letters[turn.conversation, turn.agent, delivery.message.seq] = DeadLetter(
+                of=delivery.of,
+                seq=delivery.message.seq,
+                attempts=delivery.attempt,
+                error=outcome.error,
+                at=draft.sheet.at,
+            )
+            draft.put_turn(replace(over, state=after(turn.state, TurnChange.BROKE), error=outcome.error))
+            draft.vacate(mailboxes.ended(mailbox, passes=passes))
+            return [_say_failed(delivery.id, turn, outcome.body, draft)]
+        case Rejected():
+            draft.put_turn(replace(over, state=after(turn.state, TurnChange.REFUSED), error=outcome.reason))
+            draft.vacate(mailboxes.ended(mailbox, passes=passes))
+            return [_say_failed(delivery.id, turn, outcome.body, draft)]
+
+
+def _replies(replies: Sequence[Reply], delivery: Delivery, draft: Draft) -> list[Message]:
+    added: list[Message] = []
+    for number, reply in enumerate(replies, 1):
+        new = New(
+            id=reply_id(delivery.id, number),
+            sender=agent_sender(delivery.agent),
+            kind=reply.kind,
+            body=reply.body,
+            text=reply.text,
+            turn=delivery.turn,
+        )
+        if draft.find(new) is None:
+            added.append(draft.add(new))
+    return added
+
+
+def _ask(ask: Ask, turn: Turn, draft: Draft) -> Message:
+    """Ask a question; the turn waits on it."""
+    new = New(
+        id=asked_id(turn.id, ask.id),
+        sender=agent_sender(turn.agent),
+        kind=Kind.ASKED,
+        body=ask.body,
+        text=ask.text,
+        turn=turn.id,
+    )
+    if draft.find(new) is not None:
+        raise Refused(f"The question {ask.id!r} was asked in this turn before; another one needs another id.")
+    message = draft.add(new)
+    expires = None if ask.expires_in is None else draft.sheet.now + ask.expires_in
+    draft.put_turn(replace(turn, state=after(turn.state, TurnChange.ASKED), question=ask.id, expires=expires, grant=0))
+    draft.more.questions.append(
+        Question(
+            conversation=turn.conversation,
+            agent=turn.agent,
+            turn=turn.id,
+            id=ask.id,
+            seq=message.seq,
+            state="open",
+            asked_at=draft.sheet.at,
+            expires=expires,
+        )
+    )
+    return message
+
+
+def _say_failed(id_: str, turn: Turn, body: bytes, draft: Draft) -> Message:
+    new = New(id=f"{id_}:failed", sender=LOG, kind=Kind.FAILED, body=body, turn=turn.id)
+    return draft.add(new)
+
+
+# ---- turns that others end
+
+
+def _revoke(request: Revoke, draft: Draft) -> Appended:
+    said = New(
+        id=cancelled_id(request.of.turn),
+        sender=request.by,
+        issuer=request.issuer,
+        kind=Kind.CANCELLED,
+        body=request.body,
+        turn=request.of.turn,
+    )
+    turn = _turn_of(request.of, draft)
+    if turn.state is TurnState.CANCELLED and (known := draft.find(said)) is not None:
+        placed = Placed(seq=known.seq, turn=turn.id, duplicate=True)
+        return Appended(placed=(placed,), tail=draft.conversation.tail)
+    state = after(turn.state, TurnChange.CANCEL)
+    _put_out(turn, state, how="cancelled", draft=draft)
+    message = draft.add(said)
+    return Appended(placed=(Placed(seq=message.seq, turn=turn.id),), tail=draft.conversation.tail)
+
+
+def _expire(request: Expire, draft: Draft) -> Appended | None:
+    turn = _turn_of(request.of, draft)
+    if turn.expires is None or turn.expires > draft.sheet.now or turn.state in ENDED:
+        return None  # it went on while this request was on its way
+    _put_out(replace(turn, error="expired"), after(turn.state, TurnChange.EXPIRED), how="expired", draft=draft)
+    message = _say_failed(turn.id, turn, request.body, draft)
+    return Appended(placed=(Placed(seq=message.seq, turn=turn.id),), tail=draft.conversation.tail)
+
+
+def _put_out(turn: Turn, state: TurnState, *, how: str, draft: Draft) -> None:
+    """End a turn wherever it is: nothing of it is delivered any more, and whoever holds it is fenced."""
+    mailbox = draft.mailbox(turn.agent)
+    if turn.due and mailbox.head == turn.due:
+        draft.vacate(mailboxes.withdrawn(mailbox, passes=0 if turn.urgent else turn.due))
+    elif mailbox.parked == turn.id:
+        draft.vacate(mailboxes.withdrawn(mailbox, passes=0))
+    if turn.question:
+        draft.more.closed.append((turn.conversation, turn.id, turn.question, how))
+    draft.put_turn(replace(turn, state=state, due=0, urgent=False, expires=None, question="", grant=0))
+
+
+def _turn_of(of: TurnRef, draft: Draft) -> Turn:
+    turn = draft.turn(of.turn) if of.conversation == draft.conversation.id else None
+    if turn is None or turn.agent != of.agent:
+        raise Unknown(f"There is no turn {of.turn[:100]!r} of {of.agent} in this conversation.")
+    return turn
+
+
+# ---- effects
+
+
+def _apply(effect: ChangeTurn | HoldCall | EndHold | Push, draft: Draft, messages: Sequence[Message]) -> None:
+    match effect:
+        case ChangeTurn():
+            _change_turn(effect, draft, messages)
+        case HoldCall():
+            if effect.id in draft.sheet.holds or effect.id in draft.more.holds:
+                raise IdConflict(f"There is a held call {effect.id!r} already.")
+            draft.more.holds[effect.id] = HeldCall(
+                id=effect.id, sealed=effect.sealed, expires=draft.sheet.now + effect.expires_in
+            )
+        case EndHold():
+            held = draft.more.holds.get(effect.id) or draft.sheet.holds.get(effect.id)
+            if held is None:
+                raise Unknown(f"There is no held call {effect.id!r}.")
+            if held.ended:
+                raise Refused(f"The held call {effect.id!r} was ended before ({held.ended}).")
+            draft.more.holds[effect.id] = replace(held, sealed=b"", ended=effect.how)
+        case Push():
+            draft.more.pushes.append((draft.conversation.id, effect))
+
+
+UNHELD: Mapping[TurnState, frozenset[TurnChange]] = MappingProxyType(
+    {
+        TurnState.DEFERRED: frozenset({TurnChange.FINISHED, TurnChange.BROKE, TurnChange.ASKED}),
+        TurnState.REVIEW: frozenset({TurnChange.ACCEPTED, TurnChange.RETURNED}),
+    }
+)
+"""What may happen to a turn without a delivery, by the word of whoever appends."""
+
+
+def _change_turn(effect: ChangeTurn, draft: Draft, messages: Sequence[Message]) -> None:
+    turn = _turn_of(effect.of, draft)
+    if effect.change not in UNHELD.get(turn.state, ()):
+        after(turn.state, effect.change)  # says what is possible, if this is not
+        raise TurnOver(f"The turn is {turn.state}: only whoever holds its delivery can change that.")
+    if turn.state is TurnState.DEFERRED and effect.grant != turn.grant:
+        raise Fenced(f"The turn's grant is another one than {effect.grant}: it was deferred again, or never by this.")
+    if effect.change is TurnChange.ASKED:
+        if effect.question is None:
+            raise BadRequest("A turn that asks needs a question.")
+        _ask(effect.question, turn, draft)
+        return
+    state = after(turn.state, effect.change)
+    following = replace(turn, state=state, expires=None, grant=0)
+    if effect.change is TurnChange.RETURNED:
+        if len(messages) != 1:
+            raise BadRequest("A turn is returned with exactly one message, which says why.")
+        following = replace(following, due=messages[0].seq, urgent=True)
+    draft.put_turn(following)
+    if following.due:
+        _arrive(following, draft)
+
+
+# ---- operators
+
+
+def _redrive(request: Redrive, draft: Draft) -> Appended:
+    key = (request.conversation, request.agent, request.seq)
+    letter, original = draft.sheet.letters.get(key), draft.sheet.messages.get((request.conversation, request.seq))
+    if letter is None or original is None:
+        raise NotDead(f"Message {request.seq} to {request.agent} in {request.conversation} is not a dead letter.")
+    if letter.redriven_as:
+        raise NotDead(f"This dead letter was redriven before, as message {letter.redriven_as}.")
+    if original.erased:
+        raise NotDead("This dead letter cannot be redriven: what it said was erased.")
+    before = draft.sheet.turns.get((request.conversation, letter.of.turn))
+    to = To(agent=request.agent, turn=request.turn, authority=before.authority if before else b"")
+    new = New(
+        id=redriven_id(request.agent, request.seq),
+        sender=original.sender,
+        issuer=original.issuer,
+        body=original.body,
+        text=original.text,
+        to=(to,),
+    )
+    message = _take(new, draft)
+    draft.more.letters[key] = replace(letter, redriven_as=message.seq)
+    return Appended(placed=(Placed(seq=message.seq, turn=message.turn),), tail=draft.conversation.tail)
+
+
+def _see(request: See, draft: Draft) -> int:
+    if not 0 <= request.seq <= draft.conversation.tail:
+        raise BadRequest(f"The conversation ends at {draft.conversation.tail}: {request.seq} cannot have been seen.")
+    key = (request.conversation, request.device)
+    before = draft.sheet.seen.get(key, 0)
+    if request.seq > before:
+        draft.more.seen[key] = request.seq
+    return max(before, request.seq)
+
+
+def _hold(request: Hold, draft: Draft) -> None:
+    draft.conversation = replace(draft.conversation, hold=request.reason)
+
+
+def _erase(request: Erase, draft: Draft) -> Appended:
+    conversation = draft.conversation
+    if conversation.hold:
+        raise OnHold(f"The conversation {conversation.id} is under legal hold ({conversation.hold}).")
+    said = New(
+        id=request.id,
+        sender=request.by,
+        issuer=request.issuer,
+        kind=Kind.ERASED,
+        body=request.reason.encode(),
+    )
+    if (known := draft.find(said)) is not None:
+        return Appended(placed=(Placed(seq=known.seq, duplicate=True),), tail=conversation.tail)
+    up_to = min(request.up_to or conversation.tail, conversation.tail)
+    draft.more.blanks.append(Blank(conversation.id, request.sender, up_to))
+    message = draft.add(said)
+    return Appended(placed=(Placed(seq=message.seq),), tail=draft.conversation.tail)
+
+
+_PLANS: Mapping[type[Any], Callable[[Any, Draft], Any]] = MappingProxyType(
+    {
+        Append: _append,
+        Extend: _extend,
+        Settle: _settle,
+        Revoke: _revoke,
+        Expire: _expire,
+        Redrive: _redrive,
+        See: _see,
+        Hold: _hold,
+        Erase: _erase,
+    }
+)
