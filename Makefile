@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup demo test check fix protos conform clients bench clean
+.PHONY: setup demo test check fix protos conform clients crash bench clean
 
 setup: .venv/runtime
 
@@ -31,6 +31,9 @@ conform: .venv/dev
 
 clients: .venv/dev
 	$(BIN)/python -m tests.clients.run $(ARGS)
+
+crash: .venv/dev
+	$(BIN)/python -m tests.crash $(ARGS)
 
 bench: .venv/dev
 	$(BIN)/python -m bench
