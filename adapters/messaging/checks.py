@@ -1,23 +1,44 @@
-"""What a message has to be like before it is given to an engine: named, storable and not too long.
+"""What a request has to be like before it is given to an engine: named, storable and not too long.
 
-One message that a database cannot keep would fail the whole transaction it shares with others; so it never gets there.
+One text that a database cannot keep would fail the whole transaction it shares with others; so it never gets there.
 """
 
+import math
 from collections.abc import Sequence
 
-from adapters.messaging.messages import LOG, New, unfit_for_storage
+from adapters.messaging.messages import LOG, New, Opening, TurnRef, unfit_for_storage
+from adapters.messaging.outcomes import (
+    Ask,
+    Asked,
+    ChangeTurn,
+    Dead,
+    Deferred,
+    Done,
+    Effect,
+    EndHold,
+    HoldCall,
+    Lease,
+    Outcome,
+    Push,
+    Rejected,
+    Reply,
+    Retry,
+)
 from registry.model import BadRequest, ConversationId, TooLarge
 
 BODY = 4 << 20
-"""Bytes of a message's body."""
+"""Bytes of a message's body, or of anything else that is kept sealed."""
 
 ID = 256
-"""Characters of an id, a sender or a device."""
+"""Bytes of an id, a sender or a device: three of them fit into one key of an index."""
 
 TOGETHER = 100
 """Messages of one append."""
 
 RECIPIENTS = 50
+
+NUMBER = 2**63 - 1
+"""The highest sequence number that a database keeps."""
 
 
 def check_messages(conversation: ConversationId, messages: Sequence[New]) -> None:
@@ -30,7 +51,7 @@ def check_messages(conversation: ConversationId, messages: Sequence[New]) -> Non
     if not 1 <= len(messages) <= TOGETHER:
         raise BadRequest(f"An append has 1 to {TOGETHER} messages, and not {len(messages)}.")
     for number, new in enumerate(messages, 1):
-        _check(new, where=f"message {number}" if len(messages) > 1 else "the message")
+        _check_message(new, where=f"message {number}" if len(messages) > 1 else "the message")
 
 
 def check_id(what: str, value: str) -> None:
@@ -39,24 +60,167 @@ def check_id(what: str, value: str) -> None:
     Raises:
         BadRequest: it names `what`.
     """
-    if not 1 <= len(value) <= ID:
-        raise BadRequest(f"The id of the {what} has {len(value)} characters; 1 to {ID} are allowed.")
-    if unfit_for_storage((value,)) is not None:
-        raise BadRequest(f"The id of the {what} has characters that no database keeps (NUL, or half a surrogate pair).")
+    check_text(f"The id of the {what}", value)
+    if not 1 <= len(value.encode()) <= ID:
+        raise BadRequest(f"The id of the {what} has {len(value.encode())} bytes; 1 to {ID} are allowed.")
 
 
-def _check(new: New, *, where: str) -> None:
+def check_text(what: str, *texts: str) -> None:
+    """Refuse text that no database keeps as it is.
+
+    Raises:
+        BadRequest: it names `what`.
+    """
+    if unfit_for_storage(texts) is not None:
+        raise BadRequest(f"{what} has text that no database keeps (NUL, or half a surrogate pair).")
+
+
+def check_size(what: str, content: bytes | str) -> None:
+    """Refuse what is too long.
+
+    Raises:
+        TooLarge: it names `what`, and the limit.
+    """
+    if len(content) > BODY:
+        unit = "bytes" if isinstance(content, bytes) else "characters"
+        raise TooLarge(f"{what} has {len(content):,} {unit}; {BODY:,} are allowed.")
+
+
+def check_seconds(what: str, seconds: float | None) -> None:
+    """Refuse a time that is none.
+
+    Raises:
+        BadRequest: it is negative or no finite number.
+    """
+    if seconds is not None and not (math.isfinite(seconds) and seconds >= 0):
+        raise BadRequest(f"{what} takes a number of seconds, and not {seconds:g}.")
+
+
+def check_number(what: str, seq: int) -> None:
+    """Refuse what is no sequence number.
+
+    Raises:
+        BadRequest: it is negative, or higher than any can be.
+    """
+    if not 0 <= seq <= NUMBER:
+        raise BadRequest(f"{what} is a sequence number, and not {seq}.")
+
+
+def check_turn(of: TurnRef) -> None:
+    """Refuse a reference that no turn can have.
+
+    Raises:
+        BadRequest: it says what is wrong.
+    """
+    for what, value in (("conversation", of.conversation), ("agent", of.agent), ("turn", of.turn)):
+        check_id(what, value)
+
+
+def check_opening(opening: Opening) -> None:
+    """Refuse what a conversation cannot begin with.
+
+    Raises:
+        BadRequest: it says what is wrong.
+    """
+    check_text("The opening", opening.domain, opening.started_by, opening.started_by_issuer)
+
+
+def check_lease(lease: Lease) -> None:
+    """Refuse a lease of nobody, or of no time.
+
+    Raises:
+        BadRequest: it says what is wrong.
+    """
+    check_id("owner of a lease", lease.owner)
+    check_seconds("A lease", lease.seconds)
+    if not lease.seconds:
+        raise BadRequest("A lease of 0 seconds is none.")
+
+
+def check_outcome(outcome: Outcome) -> None:
+    """Refuse an outcome that cannot be stored.
+
+    Raises:
+        BadRequest, TooLarge: it says what is wrong.
+    """
+    match outcome:
+        case Retry():
+            check_text("The error", outcome.error)
+            check_seconds("A delay", outcome.after)
+        case Dead():
+            check_text("The error", outcome.error)
+            check_size("The message that says why it failed", outcome.body)
+        case Rejected():
+            check_text("The reason", outcome.reason)
+            check_size("The message that says why it was rejected", outcome.body)
+        case Done():
+            check_seconds("A review", outcome.review_within)
+            _check_replies(outcome.replies)
+        case Deferred():
+            check_seconds("A deferred turn", outcome.within)
+            _check_replies(outcome.replies)
+        case Asked():
+            _check_question(outcome.question)
+            _check_replies(outcome.replies)
+
+
+def check_effects(effects: Sequence[Effect]) -> None:
+    """Refuse an effect that cannot be stored.
+
+    Raises:
+        BadRequest, TooLarge: it says what is wrong.
+    """
+    for effect in effects:
+        match effect:
+            case ChangeTurn():
+                check_turn(effect.of)
+                if effect.question is not None:
+                    _check_question(effect.question)
+            case HoldCall():
+                check_id("held call", effect.id)
+                check_size("The held call", effect.sealed)
+                check_seconds("A held call", effect.expires_in)
+            case EndHold():
+                check_id("held call", effect.id)
+                check_id("end of a held call", effect.how)
+            case Push():
+                check_id("push", effect.id)
+                check_id("push's channel", effect.channel)
+                check_size("The push", effect.body)
+
+
+def _check_message(new: New, *, where: str) -> None:
     if new.sender == LOG:
         raise BadRequest(f"{where}: nobody but the log itself speaks as {LOG}.")
-    for name, value in (("id", new.id), ("sender", new.sender)):
-        if not 1 <= len(value) <= ID:
-            raise BadRequest(f"{where}: its {name} has {len(value)} characters; 1 to {ID} are allowed.")
-    if len(new.body) > BODY:
-        raise TooLarge(f"{where} has a body of {len(new.body):,} bytes; {BODY:,} are allowed.")
-    if len(new.text) > BODY:
-        raise TooLarge(f"{where} has a search text of {len(new.text):,} characters; {BODY:,} are allowed.")
+    texts = (new.issuer, new.text, new.updates, new.turn)
+    check_text(where, new.id, new.sender, *texts, *(text for to in new.to for text in (to.agent, to.turn)))
+    for name, value in (("id", new.id), ("sender", new.sender), *(("recipient", to.agent) for to in new.to)):
+        if not 1 <= len(value.encode()) <= ID:
+            raise BadRequest(f"{where}: its {name} has {len(value.encode())} bytes; 1 to {ID} are allowed.")
+    check_size(f"The body of {where}", new.body)
+    check_size(f"The search text of {where}", new.text)
     if len(new.to) > RECIPIENTS or len({to.agent for to in new.to}) < len(new.to):
         raise BadRequest(f"{where}: it goes to at most {RECIPIENTS} agents, to each once.")
-    texts = (new.id, new.sender, new.issuer, new.text, new.updates, new.turn, *(to.turn for to in new.to))
-    if unfit_for_storage(texts) is not None:
-        raise BadRequest(f"{where}: it has text that no database keeps (NUL, or half a surrogate pair).")
+    for to in new.to:
+        check_id(f"turn that {where} opens", to.turn)
+        check_size(f"The authority of {where}", to.authority)
+    if new.answers is not None:
+        check_turn(new.answers.of)
+        check_id("question", new.answers.question)
+        if new.to:
+            raise BadRequest(f"{where}: it answers a question, so it goes to the turn that asked and to nobody else.")
+
+
+def _check_replies(replies: Sequence[Reply]) -> None:
+    for number, reply in enumerate(replies, 1):
+        check_text(f"Reply {number}", reply.text)
+        check_size(f"The body of reply {number}", reply.body)
+        check_size(f"The search text of reply {number}", reply.text)
+
+
+def _check_question(question: Ask) -> None:
+    check_id("question", question.id)
+    check_text("The question", question.text)
+    check_size("The body of the question", question.body)
+    check_size("The search text of the question", question.text)
+    check_seconds("A question", question.expires_in)

@@ -159,6 +159,9 @@ def digest_of(new: New) -> bytes:
 
 def unfit_for_storage(texts: Sequence[str]) -> str | None:
     """The first of these that no database keeps as it is: with a NUL, or with half of a surrogate pair."""
+    together = "".join(texts)
+    if together.isascii() and "\0" not in together:  # nearly always, and soon seen
+        return None
     for text in texts:
         if not text.isascii():
             try:

@@ -1,4 +1,4 @@
-"""Opening a conversation log: an engine by its URL, the fabric, and the contracts on top of both."""
+"""Opening a conversation log: a fabric and an engine by their URLs, and the contracts on top of both."""
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -6,21 +6,41 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from adapters.messaging.fabric import Fabric, Wakes
+from adapters.messaging.fabric import Fabric, InProcessFabric, Wakes
 from adapters.messaging.follower import Follower
 from adapters.messaging.log import ConversationLog, History, Keeping
+from adapters.messaging.overview import Overview
 from adapters.messaging.recorder import Recorder
 from registry.model import BadRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenLog:
-    """A log that is open: its three contracts, and who tells when there is mail."""
+    """A log that is open: its three contracts, what operators look at, and who tells when there is mail."""
 
     log: ConversationLog
     history: History
     keeping: Keeping
+    overview: Overview
     wakes: Wakes
+
+
+@asynccontextmanager
+async def open_fabric(url: str = "", *, name: str = "interchange") -> AsyncGenerator[Fabric]:
+    """The fabric at `nats://…` or `tls://…`; without a URL one that reaches this process alone.
+
+    It is open at once, whether or not NATS can be reached. Gateways that serve the same log have the same `name`.
+
+    Raises:
+        BadRequest: the URL or the name is malformed.
+    """
+    if not url:
+        yield InProcessFabric()
+        return
+    from adapters.messaging.nats_fabric import NatsFabric, nats_place  # noqa: PLC0415  only who has a NATS needs it
+
+    async with NatsFabric.connected(nats_place(url, name=name)) as fabric:
+        yield fabric
 
 
 @asynccontextmanager
@@ -36,11 +56,12 @@ async def open_log(url: str, *, fabric: Fabric, poll: float = 1.0) -> AsyncGener
     """
     wakes = Wakes(fabric, poll=poll)
     async with AsyncExitStack() as opened:
+        opened.callback(wakes.close)
         match urlsplit(url).scheme:
             case "sqlite":
                 from adapters.messaging.sqlite.engine import SqliteEngine  # noqa: PLC0415  only one of the two is needed
 
-                engine = await SqliteEngine.open(Path(url.removeprefix("sqlite:///")), stirred=wakes.stirred)
+                engine = await SqliteEngine.open(_path(url), stirred=wakes.stirred)
             case "postgresql" | "postgres":
                 from adapters.messaging.postgres.engine import PostgresEngine  # noqa: PLC0415  asyncpg costs 20 MB
 
@@ -51,4 +72,13 @@ async def open_log(url: str, *, fabric: Fabric, poll: float = 1.0) -> AsyncGener
         recorder = Recorder(engine)
         follower = Follower(engine.rows, keeping=recorder, wakes=wakes)
         await opened.enter_async_context(follower.watching())
-        yield OpenLog(log=recorder, history=follower, keeping=recorder, wakes=wakes)
+        yield OpenLog(log=recorder, history=follower, keeping=recorder, overview=engine.overview, wakes=wakes)
+
+
+def _path(url: str) -> Path:
+    path = url.removeprefix("sqlite:///")
+    if path in (url, ""):
+        raise BadRequest(
+            f"The log's URL {url!r} names no file: use sqlite:///PATH, with a fourth slash if it is absolute."
+        )
+    return Path(path)

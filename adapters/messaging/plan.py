@@ -51,7 +51,7 @@ from adapters.messaging.requests import (
 )
 from adapters.messaging.sheet import Blank, Draft, HeldCall, Question, Sheet
 from adapters.messaging.turns import ENDED, Turn, TurnChange, TurnState, after
-from registry.model import NO_TURN, BadRequest, ConversationId, Refused, TurnId, Unknown
+from registry.model import NO_TURN, AgentName, BadRequest, ConversationId, Refused, TurnId, Unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,13 +160,19 @@ def _append(request: Append, draft: Draft) -> Appended:
             f"The conversation ends at {tail}, and not at {request.expect_tail} as was expected.", tail=tail
         )
     if request.under is not None:
-        mailboxes.check_held(draft.mailbox(request.under.agent), request.under.fence)
+        _check_under(request.under, draft)
     messages = [_take(new, draft) for new in request.messages]
     for effect in request.effects:
         _apply(effect, draft, messages)
     delivery = _claimed_with(request, messages, draft)
     placed = tuple(Placed(seq=message.seq, turn=message.turn) for message in messages)
     return Appended(placed=placed, tail=draft.conversation.tail, delivery=delivery)
+
+
+def _check_under(delivery: Delivery, draft: Draft) -> None:
+    if delivery.conversation != draft.conversation.id:
+        raise BadRequest("What is appended under a delivery belongs to the conversation of that delivery.")
+    mailboxes.check_held(draft.mailbox(delivery.agent), delivery.fence)
 
 
 def _repetition(request: Append, draft: Draft) -> Appended | None:
@@ -185,8 +191,6 @@ def _repetition(request: Append, draft: Draft) -> Appended | None:
 
 def _take(new: New, draft: Draft) -> Message:
     """Append one message, and see to it that whoever is to get it gets it."""
-    if draft.find(new) is not None:
-        raise IdConflict(f"The id {new.id!r} is used twice in one append.")
     message = draft.add(new)
     for to in new.to:
         _open_turn(to, message, draft)
@@ -220,8 +224,10 @@ def _arrive(turn: Turn, draft: Draft) -> None:
     mailbox = draft.mailbox(turn.agent)
     if draft.is_vacated(turn.agent):
         draft.vacate(mailbox)
-    else:
-        draft.put_mailbox(mailboxes.arrived(mailbox, turn.due, turn.id, draft.sheet.now))
+        return
+    following = mailboxes.arrived(mailbox, turn.due, turn.id, draft.sheet.now)
+    if following is not mailbox:  # one that has a head already is not written
+        draft.put_mailbox(following)
 
 
 def _answer(new: New, message: Message, draft: Draft) -> None:
@@ -244,18 +250,25 @@ def _claimed_with(request: Append, messages: Sequence[Message], draft: Draft) ->
     """The delivery of the one message, if its mailbox was free; otherwise the queue will see to it."""
     if request.claim is None:
         return None
-    agents = [to.agent for new in request.messages for to in new.to]
-    if len(agents) != 1:
+    recipients = [
+        (agent, message) for new, message in zip(request.messages, messages, strict=True) for agent in _recipients(new)
+    ]
+    if len(recipients) != 1:
         raise BadRequest("Only a message to exactly one agent can be claimed as it is appended.")
-    mailbox, message = draft.mailbox(agents[0]), messages[0]
-    turn = draft.turn(message.turn)
-    is_next = not draft.is_vacated(agents[0]) and mailbox.head == message.seq and not mailbox.owner
+    agent, message = recipients[0]
+    mailbox, turn = draft.mailbox(agent), draft.turn(message.turn)
+    is_next = not draft.is_vacated(agent) and mailbox.head == message.seq and not mailbox.owner
     if turn is None or not is_next:
         return None
     mailbox, turn, delivery = claim(mailbox, turn, message, request.claim, draft.sheet)
     draft.put_mailbox(mailbox)
     draft.put_turn(turn)
     return delivery
+
+
+def _recipients(new: New) -> list[AgentName]:
+    """The agents in whose mailboxes there is something to deliver by this message."""
+    return [new.answers.of.agent] if new.answers else [to.agent for to in new.to]
 
 
 # ---- deliveries
@@ -481,8 +494,8 @@ def _change_turn(effect: ChangeTurn, draft: Draft, messages: Sequence[Message]) 
     state = after(turn.state, effect.change)
     following = replace(turn, state=state, expires=None, grant=0)
     if effect.change is TurnChange.RETURNED:
-        if len(messages) != 1:
-            raise BadRequest("A turn is returned with exactly one message, which says why.")
+        if len(messages) != 1 or any(each.due == messages[0].seq for each in draft.turns.values()):
+            raise BadRequest("A turn is returned with exactly one message, which says why and goes nowhere else.")
         following = replace(following, due=messages[0].seq, urgent=True)
     draft.put_turn(following)
     if following.due:
@@ -497,6 +510,10 @@ def _redrive(request: Redrive, draft: Draft) -> Appended:
     letter, original = draft.sheet.letters.get(key), draft.sheet.messages.get((request.conversation, request.seq))
     if letter is None or original is None:
         raise NotDead(f"Message {request.seq} to {request.agent} in {request.conversation} is not a dead letter.")
+    repeated = draft.turn(request.turn)
+    if letter.redriven_as and repeated is not None and repeated.opened == letter.redriven_as:
+        placed = Placed(seq=letter.redriven_as, turn=request.turn, duplicate=True)
+        return Appended(placed=(placed,), tail=draft.conversation.tail)
     if letter.redriven_as:
         raise NotDead(f"This dead letter was redriven before, as message {letter.redriven_as}.")
     if original.erased:
@@ -504,7 +521,7 @@ def _redrive(request: Redrive, draft: Draft) -> Appended:
     before = draft.sheet.turns.get((request.conversation, letter.of.turn))
     to = To(agent=request.agent, turn=request.turn, authority=before.authority if before else b"")
     new = New(
-        id=redriven_id(request.agent, request.seq),
+        id=redriven_id(request.turn),
         sender=original.sender,
         issuer=original.issuer,
         body=original.body,
@@ -532,8 +549,6 @@ def _hold(request: Hold, draft: Draft) -> None:
 
 def _erase(request: Erase, draft: Draft) -> Appended:
     conversation = draft.conversation
-    if conversation.hold:
-        raise OnHold(f"The conversation {conversation.id} is under legal hold ({conversation.hold}).")
     said = New(
         id=request.id,
         sender=request.by,
@@ -543,6 +558,8 @@ def _erase(request: Erase, draft: Draft) -> Appended:
     )
     if (known := draft.find(said)) is not None:
         return Appended(placed=(Placed(seq=known.seq, duplicate=True),), tail=conversation.tail)
+    if conversation.hold:
+        raise OnHold(f"The conversation {conversation.id} is under legal hold ({conversation.hold}).")
     up_to = min(request.up_to or conversation.tail, conversation.tail)
     draft.more.blanks.append(Blank(conversation.id, request.sender, up_to))
     message = draft.add(said)

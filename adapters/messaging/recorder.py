@@ -5,7 +5,19 @@ Checks what it is given, makes a request of it and submits it. Everything else i
 
 from collections.abc import Collection, Sequence
 
-from adapters.messaging.checks import check_id, check_messages
+from adapters.messaging.checks import (
+    check_effects,
+    check_id,
+    check_lease,
+    check_messages,
+    check_number,
+    check_opening,
+    check_outcome,
+    check_seconds,
+    check_size,
+    check_text,
+    check_turn,
+)
 from adapters.messaging.engine import Engine
 from adapters.messaging.messages import New, Opening, TurnRef
 from adapters.messaging.outcomes import Delivery, Effect, Lease, Outcome
@@ -33,6 +45,11 @@ class Recorder:
     ) -> Appended:
         """See `ConversationLog`."""
         check_messages(conversation, messages)
+        check_effects(effects)
+        if opening is not None:
+            check_opening(opening)
+        if claim is not None:
+            check_lease(claim)
         return await self._engine.submit(
             Append(
                 conversation=conversation,
@@ -47,21 +64,26 @@ class Recorder:
 
     async def claim(self, agents: Collection[AgentName], *, limit: int, lease: Lease) -> Sequence[Delivery]:
         """See `ConversationLog`."""
-        if lease.seconds <= 0:
-            raise BadRequest(f"A lease of {lease.seconds:g} seconds is none.")
+        check_lease(lease)
         return await self._engine.claim(agents, limit=limit, lease=lease) if agents and limit > 0 else ()
 
     async def extend(self, delivery: Delivery, *, seconds: float) -> Delivery:
         """See `ConversationLog`."""
+        check_seconds("A lease", seconds)
         return await self._engine.submit(Extend(delivery=delivery, seconds=seconds))
 
     async def settle(self, delivery: Delivery, outcome: Outcome, *, effects: Sequence[Effect] = ()) -> Appended:
         """See `ConversationLog`."""
+        check_outcome(outcome)
+        check_effects(effects)
         return await self._engine.submit(Settle(delivery=delivery, outcome=outcome, effects=tuple(effects)))
 
     async def revoke(self, of: TurnRef, *, by: str, issuer: str = "", body: bytes = b"") -> Appended:
         """See `ConversationLog`."""
+        check_turn(of)
         check_id("principal who cancels", by)
+        check_text("The issuer", issuer)
+        check_size("The message that says why it was cancelled", body)
         return await self._engine.submit(Revoke(of=of, by=by, issuer=issuer, body=body))
 
     async def expire(self, *, limit: int) -> Sequence[TurnRef]:
@@ -71,22 +93,28 @@ class Recorder:
 
     async def redrive(self, conversation: ConversationId, agent: AgentName, seq: int, *, turn: TurnId) -> Appended:
         """See `ConversationLog`."""
-        check_id("turn", turn)
+        check_turn(TurnRef(conversation=conversation, agent=agent, turn=turn))
+        check_number("A dead letter", seq)
         return await self._engine.submit(Redrive(conversation=conversation, agent=agent, seq=seq, turn=turn))
 
     async def seen(self, conversation: ConversationId, device: str, seq: int) -> int:
         """See `ConversationLog`."""
+        check_id("conversation", conversation)
         check_id("device", device)
+        check_number("What was seen", seq)
         return await self._engine.submit(See(conversation=conversation, device=device, seq=seq))
 
     async def hold(self, conversation: ConversationId, *, reason: str) -> None:
         """See `Keeping`."""
+        check_id("conversation", conversation)
+        check_text("The reason", reason)
         if not reason.strip():
             raise BadRequest("Say why the conversation is put under legal hold: whoever wants to erase it will ask.")
         await self._engine.submit(Hold(conversation=conversation, reason=reason))
 
     async def release(self, conversation: ConversationId) -> None:
         """See `Keeping`."""
+        check_id("conversation", conversation)
         await self._engine.submit(Hold(conversation=conversation, reason=""))
 
     async def erase(
@@ -101,7 +129,12 @@ class Recorder:
         up_to: int = 0,
     ) -> Appended:
         """See `Keeping`."""
+        check_id("conversation", conversation)
         check_id("message", id)
+        check_id("principal who erases", by)
+        check_text("The erasure", issuer, reason, sender)
+        check_size("The reason", reason)
+        check_number("Where the erasure ends", up_to)
         return await self._engine.submit(
             Erase(conversation=conversation, id=id, by=by, issuer=issuer, reason=reason, sender=sender, up_to=up_to)
         )

@@ -172,9 +172,9 @@ def cancelled_id(turn: TurnId) -> str:
     return f"{turn}:cancelled"
 
 
-def redriven_id(agent: AgentName, seq: int) -> str:
-    """The id of the message that a dead letter becomes."""
-    return f"redrive:{agent}:{seq}"
+def redriven_id(turn: TurnId) -> str:
+    """The id of the message that a dead letter becomes, by its new turn: one that no sender can have taken before."""
+    return f"{turn}:redriven"
 
 
 def reply_id(delivery: str, number: int) -> str:

@@ -58,6 +58,14 @@ class Blank:
     sender: str
     up_to: int
 
+    def covers(self, message: Message) -> bool:
+        """Whether this message is one of them."""
+        return (
+            message.conversation == self.conversation
+            and message.seq <= self.up_to
+            and self.sender in {"", message.sender}
+        )
+
 
 @dataclass(slots=True)
 class Written:
@@ -101,6 +109,13 @@ class Sheet:
     holds: dict[str, HeldCall] = field(default_factory=dict[str, HeldCall])
     written: Written = field(default_factory=Written)
 
+    def blank(self, blank: Blank) -> None:
+        """Blank bodies, of what is loaded as well: nothing later in this transaction may say it again."""
+        self.written.blanks.append(blank)
+        for key, message in self.messages.items():
+            if blank.covers(message):
+                self.messages[key] = replace(message, body=b"", text="", erased=True)
+
     def promote(self, found: Iterable[tuple[MailboxKey, int]]) -> None:
         """Give vacated mailboxes their next head (0: there is none). To be called once, after the turns were written
         and before the mailboxes are."""
@@ -112,7 +127,7 @@ class Sheet:
 class Draft:
     """One request's changes, on top of a sheet."""
 
-    __slots__ = ("added", "conversation", "known", "mailboxes", "more", "sheet", "turns", "vacated")
+    __slots__ = ("_more", "added", "conversation", "known", "mailboxes", "sheet", "turns", "vacated")
 
     def __init__(self, sheet: Sheet, conversation: Conversation) -> None:
         self.sheet = sheet
@@ -122,7 +137,14 @@ class Draft:
         self.mailboxes: dict[MailboxKey, Mailbox] = {}
         self.turns: dict[TurnKey, Turn] = {}
         self.vacated: set[MailboxKey] = set()
-        self.more = Written()
+        self._more: Written | None = None
+
+    @property
+    def more(self) -> Written:
+        """What few requests change; so it is made when one does."""
+        if self._more is None:
+            self._more = Written()
+        return self._more
 
     def mailbox(self, agent: AgentName) -> Mailbox:
         """A mailbox as it is now; an empty one where there was none."""
@@ -148,7 +170,8 @@ class Draft:
         self.vacated.add((mailbox.conversation, mailbox.agent))
 
     def put_turn(self, turn: Turn) -> None:
-        self.turns[turn.conversation, turn.id] = replace(turn, changed_at=self.sheet.at)
+        at = self.sheet.at
+        self.turns[turn.conversation, turn.id] = turn if turn.changed_at == at else replace(turn, changed_at=at)
 
     def find(self, new: New) -> Known | None:
         """The message that has this sender and id already.
@@ -165,7 +188,13 @@ class Draft:
         return known
 
     def add(self, new: New) -> Message:
-        """Append a message that `find` does not know, at the tail."""
+        """Append a new message at the tail.
+
+        Raises:
+            IdConflict: its sender has used its id before.
+        """
+        if (known := self.find(new)) is not None:
+            raise IdConflict(f"{new.sender} has used the id {new.id!r} in this conversation before, at {known.seq}.")
         seq = self.conversation.tail + 1
         self.conversation = replace(self.conversation, tail=seq)
         message = Message(
@@ -203,15 +232,16 @@ class Draft:
         sheet.turns |= self.turns
         written.turns |= self.turns
         written.vacated |= self.vacated
-        self._keep_rare()
+        if self._more is not None:
+            self._keep_more(self._more)
 
-    def _keep_rare(self) -> None:
-        """What most requests do not touch."""
-        more, sheet, written = self.more, self.sheet, self.sheet.written
+    def _keep_more(self, more: Written) -> None:
+        sheet, written = self.sheet, self.sheet.written
         written.questions += more.questions
         written.closed += more.closed
         written.pushes += more.pushes
-        written.blanks += more.blanks
+        for blank in more.blanks:
+            sheet.blank(blank)
         sheet.letters |= more.letters
         written.letters |= more.letters
         sheet.seen |= more.seen

@@ -51,7 +51,8 @@ def test_every_command_a_page_shows_is_understood() -> None:
 
 def test_every_option_a_page_names_exists() -> None:
     """Of ours: what a page says of protoc, pip, git and the like is in the list of strangers."""
-    known = {option for words in OPTIONED for option in re.findall(r"(?<![\w-])--[a-z][\w-]*", _help(words))}
+    shown = [*map(_help, OPTIONED), _shown(sys.executable, "-m", "bench.log", "--help")]
+    known = {option for text in shown for option in re.findall(r"(?<![\w-])--[a-z][\w-]*", text)}
     named = {
         (page.name, option) for page in PAGES for option in re.findall(r"(?<![\w-])--[a-z][\w-]*", page.read_text())
     }
@@ -60,8 +61,11 @@ def test_every_option_a_page_names_exists() -> None:
 
 
 def _help(words: str) -> str:
-    command = [sys.executable, "-m", "gateway.cli", *words.split(), "--help"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return _shown(sys.executable, "-m", "gateway.cli", *words.split(), "--help")
+
+
+def _shown(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
 
 
 def test_every_make_target_a_page_names_exists() -> None:

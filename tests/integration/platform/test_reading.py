@@ -10,7 +10,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from interchange.v1 import registry_pb2
 
-from gateway.platform import health, registry, rpc
+from gateway.platform import health, operations, rpc
 from gateway.platform.server import serve_platform
 from policies.identity.tokens import Verified
 from registry.model import Call, Deadline, Emit, Principal, PrincipalKind, Result, Unauthenticated
@@ -97,7 +97,7 @@ async def test_what_is_not_the_message_is_a_bad_request(corridor: Corridor, chan
 
 
 async def test_only_what_carries_a_manifest_may_be_large(corridor: Corridor, channel: grpc.aio.Channel) -> None:
-    large = registry_pb2.ShowRequest(name="x" * registry.SMALL_MESSAGE).SerializeToString()
+    large = registry_pb2.ShowRequest(name="x" * operations.SMALL_MESSAGE).SerializeToString()
     call = opened(channel, "/interchange.v1.Registry/Show", token("olga"))
     await call.write(large)
     await call.done_writing()
@@ -135,7 +135,7 @@ async def test_every_call_ends_in_time(
     assert "longer than it may" in str(await call.details())
 
 
-@pytest.mark.parametrize(("path", "most"), [(LIST, registry.AT_A_TIME), (PUBLISH, registry.LARGE_AT_A_TIME)])
+@pytest.mark.parametrize(("path", "most"), [(LIST, operations.AT_A_TIME), (PUBLISH, operations.LARGE_AT_A_TIME)])
 async def test_a_principal_has_its_own_places(
     corridor: Corridor, channel: grpc.aio.Channel, path: str, most: int
 ) -> None:
@@ -155,7 +155,7 @@ async def test_a_principal_has_its_own_places(
 
 async def test_an_abandoned_call_gives_its_place_back(corridor: Corridor, channel: grpc.aio.Channel) -> None:
     ask = cast("Any", channel).unary_unary(PUBLISH)
-    for _ in range(3 * registry.LARGE_AT_A_TIME):
+    for _ in range(3 * operations.LARGE_AT_A_TIME):
         corridor.open.clear()
         call = ask(b"", metadata=token("olga"), wait_for_ready=True)
         await corridor.entered.acquire()

@@ -10,8 +10,9 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from interchange.v1 import registry_pb2, registry_pb2_grpc
 
+from gateway.platform.operations import MESSAGE
 from gateway.platform.rpc import STATUSES
-from gateway.platform.server import MESSAGE, serve_platform
+from gateway.platform.server import serve_platform
 from policies.identity.tokens import Verified
 from registry.model import (
     CATALOG,

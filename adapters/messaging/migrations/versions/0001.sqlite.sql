@@ -15,6 +15,8 @@ CREATE TABLE conversation (
 -- Every append sets `stale`, and bringing `indexed` up to the tail ends it.
 CREATE INDEX conversation_stale ON conversation (id) WHERE stale;
 
+-- Messages and turns have rows of their own, at the end of the table: sorted in among those of their conversation they
+-- would touch, split and sync twice as many pages.
 CREATE TABLE message (
   conversation  TEXT NOT NULL,
   seq           INTEGER NOT NULL,
@@ -32,7 +34,7 @@ CREATE TABLE message (
   at            REAL NOT NULL,
   erased        INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (conversation, seq)
-) WITHOUT ROWID;
+);
 CREATE UNIQUE INDEX message_once ON message (conversation, sender, id);
 
 CREATE TABLE mailbox (
@@ -68,7 +70,7 @@ CREATE TABLE turn (
   error         TEXT NOT NULL,
   authority     BLOB NOT NULL,
   PRIMARY KEY (conversation, id)
-) WITHOUT ROWID;
+);
 CREATE INDEX turn_due ON turn (conversation, agent, urgent DESC, due) WHERE due > 0;
 CREATE INDEX turn_expires ON turn (expires) WHERE expires IS NOT NULL;
 CREATE INDEX turn_by_id ON turn (id);
@@ -128,7 +130,8 @@ CREATE TABLE message_text (
   seq           INTEGER NOT NULL,
   UNIQUE (conversation, seq)
 );
-CREATE VIRTUAL TABLE message_words USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2');
+-- The index has no copy of the texts: they are in `message`, and whoever blanks one takes its words out here as well.
+CREATE VIRTUAL TABLE message_words USING fts5 (text, content = '', tokenize = 'unicode61 remove_diacritics 2');
 
 -- One row: by how much the log's clock is ahead of the machine's monotonic one, in the boot it was started in.
 CREATE TABLE clock (

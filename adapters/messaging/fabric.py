@@ -1,0 +1,301 @@
+"""The fabric: what carries a word from one process to the others, soon and perhaps never.
+
+Nothing depends on it. It wakes whoever waits for a conversation to grow or for mail, and it carries pieces of what is
+being said; whoever was not woken looks by itself after a while (`Wakes.poll`), and finds the same in the log. So what
+is told here may be lost, doubled or late, and a fabric never blocks, never raises and keeps nothing.
+`nats_fabric` (beside) reaches other processes.
+"""
+
+import asyncio
+import os
+import zlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, Protocol
+from weakref import WeakValueDictionary
+
+import orjson
+
+from adapters.messaging.engine import Stir
+from registry.model import AgentName, ConversationId
+
+Listener = Callable[[bytes], None]
+"""Gets what was told of a topic, on the event loop. It neither waits nor raises."""
+
+Stop = Callable[[], None]
+"""Ends what was begun; a second time it does nothing."""
+
+SHARDS = 256
+"""Conversations are told of in so many topics: few enough to hear all of them, and enough to hear only a part."""
+
+SPACING = 0.005
+"""Seconds between two tells of a topic: what happens in between is told together."""
+
+_TOGETHER = 2000  # conversations in one tell
+_ORIGIN = 8  # bytes in front of each tell, which say whose it is
+
+
+class Fabric(Protocol):
+    """Carries bytes to whoever hears a topic. Losing all of it loses nothing but time."""
+
+    def tell(self, topic: str, payload: bytes) -> None:
+        """Tell everybody who hears this topic, or nobody. Never blocks and never raises."""
+        ...
+
+    def hear(self, topic: str, listener: Listener) -> Stop:
+        """Have a listener called with whatever is told of a topic, until it is stopped."""
+        ...
+
+
+class Topics:
+    """Who hears what in this process."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[str, dict[object, Listener]] = {}
+
+    def __contains__(self, topic: object) -> bool:
+        return topic in self._listeners
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self._listeners))
+
+    def add(self, topic: str, listener: Listener) -> Stop:
+        """Add a listener; a topic that nobody hears any more is forgotten."""
+        key = object()
+        self._listeners.setdefault(topic, {})[key] = listener
+
+        def stop() -> None:
+            listeners = self._listeners.get(topic, {})
+            listeners.pop(key, None)
+            if not listeners:
+                self._listeners.pop(topic, None)
+
+        return stop
+
+    def of(self, topic: str) -> tuple[Listener, ...]:
+        """Who hears a topic."""
+        return tuple(self._listeners.get(topic, {}).values())
+
+
+class InProcessFabric:
+    """Reaches everybody on this event loop."""
+
+    def __init__(self) -> None:
+        self._topics = Topics()
+
+    def tell(self, topic: str, payload: bytes) -> None:
+        """See `Fabric`. Listeners are called soon, and not before this returns."""
+        for listener in self._topics.of(topic):
+            asyncio.get_running_loop().call_soon(listener, payload)
+
+    def hear(self, topic: str, listener: Listener) -> Stop:
+        """See `Fabric`."""
+        return self._topics.add(topic, listener)
+
+
+class NoFabric:
+    """Reaches nobody: what a fabric is while it is cut."""
+
+    def tell(self, topic: str, payload: bytes) -> None:
+        """See `Fabric`."""
+
+    def hear(self, topic: str, listener: Listener) -> Stop:  # noqa: ARG002  nothing is ever told
+        """See `Fabric`."""
+        return lambda: None
+
+
+class Watch:
+    """Where a conversation ends, as far as was heard, and who waits for it to go on.
+
+    `tail` is hearsay: it may lag behind the log, and what a stranger told may even be ahead of it.
+    """
+
+    __slots__ = ("__weakref__", "_waiting", "conversation", "tail")
+
+    def __init__(self, conversation: ConversationId) -> None:
+        self.conversation = conversation
+        self.tail = 0
+        self._waiting: dict[asyncio.Future[None], int] = {}
+
+    def heard(self, tail: int) -> None:
+        """Wake those who wait for what is behind an earlier message than this one."""
+        self.tail = max(self.tail, tail)
+        for future, after in self._waiting.items():
+            if after < tail and not future.done():
+                future.set_result(None)
+
+    def wake(self) -> None:
+        """Wake all who wait, whatever for."""
+        for future in self._waiting:
+            if not future.done():
+                future.set_result(None)
+
+    def beyond(self, after: int) -> asyncio.Future[None]:
+        """A future that is done once it is heard that the conversation goes on behind `after`.
+
+        Whoever stops waiting says so with `leave`.
+        """
+        future = asyncio.get_running_loop().create_future()
+        self._waiting[future] = after
+        return future
+
+    def leave(self, future: asyncio.Future[None]) -> None:
+        """Wait no more."""
+        self._waiting.pop(future, None)
+
+
+class Wakes:
+    """Who is to be woken, here and in other processes, once something was committed.
+
+    `poll` is how long, in seconds, somebody waits who was not woken, before looking for himself.
+    """
+
+    def __init__(self, fabric: Fabric, *, poll: float = 1.0) -> None:
+        self.poll = poll
+        self._fabric = fabric
+        self._origin = os.urandom(_ORIGIN)
+        self._watches: WeakValueDictionary[ConversationId, Watch] = WeakValueDictionary()
+        self._heard_shards: dict[int, Stop] = {}
+        self._heard_agents: dict[AgentName, Stop] = {}
+        self._waiting: set[_Mail] = set()
+        self._mail: set[AgentName] = set()
+        self._grown: dict[ConversationId, int] = {}
+        self._ready: set[AgentName] = set()
+        self._told_at = 0.0
+        self._telling: asyncio.TimerHandle | None = None
+
+    def stirred(self, stir: Stir) -> None:
+        """Wake whoever waits here at once, and tell the other processes in a moment."""
+        self._wake(stir.grown)
+        if stir.ready:
+            self._deliver(stir.ready)
+        for conversation, tail in stir.grown.items():
+            if tail > self._grown.get(conversation, 0):
+                self._grown[conversation] = tail
+        self._ready |= stir.ready
+        if self._telling is None and stir:
+            loop = asyncio.get_running_loop()
+            self._telling = loop.call_at(max(loop.time(), self._told_at + SPACING), self._tell)
+
+    async def mail(self, agents: Collection[AgentName], *, seconds: float) -> None:
+        """Wait until one of these agents may have mail; at most so many seconds, and at most `poll`.
+
+        Mail that came while nobody waited for it lets the next one go on at once.
+        """
+        wanted = frozenset(agents)
+        for agent in wanted - self._heard_agents.keys():
+            self._heard_agents[agent] = self._fabric.hear(f"ready.{agent}", self._listener_for(agent))
+        if here := wanted & self._mail:
+            self._mail -= here
+            return
+        waiting = _Mail(wanted)
+        self._waiting.add(waiting)
+        try:
+            async with asyncio.timeout(min(seconds, self.poll)):
+                await waiting.future
+        except TimeoutError:
+            pass
+        finally:
+            self._waiting.discard(waiting)
+
+    def watch(self, conversation: ConversationId) -> Watch:
+        """What those who follow this conversation wait on. It is there for as long as one of them keeps it."""
+        watch = self._watches.get(conversation)
+        if watch is None:
+            watch = self._watches[conversation] = Watch(conversation)
+            shard = shard_of(conversation)
+            if shard not in self._heard_shards:
+                self._heard_shards[shard] = self._fabric.hear(f"grown.{shard}", self._hear_grown)
+        return watch
+
+    def watches(self) -> list[Watch]:
+        """All that are kept by somebody. Shards in which there are none are no longer listened to."""
+        watches = list(self._watches.values())
+        needed = {shard_of(watch.conversation) for watch in watches}
+        for shard in self._heard_shards.keys() - needed:
+            self._heard_shards.pop(shard)()
+        return watches
+
+    def close(self) -> None:
+        """Tell what is still to be told, and hear nothing any more."""
+        if self._telling is not None:
+            self._telling.cancel()
+            self._tell()
+        for stop in (*self._heard_shards.values(), *self._heard_agents.values()):
+            stop()
+        self._heard_shards.clear()
+        self._heard_agents.clear()
+
+    def _wake(self, grown: Mapping[ConversationId, int]) -> None:
+        for conversation, tail in grown.items():
+            if (watch := self._watches.get(conversation)) is not None:
+                watch.heard(tail)
+
+    def _deliver(self, ready: Collection[AgentName]) -> None:
+        """Wake whoever waits for mail of these agents; where nobody does, remember it for the next who comes."""
+        left = self._heard_agents.keys() & ready
+        for waiting in self._waiting:
+            if not waiting.future.done() and not waiting.agents.isdisjoint(ready):
+                waiting.future.set_result(None)
+                left -= waiting.agents
+        self._mail |= left
+
+    def _tell(self) -> None:
+        """Tell the other processes what has gathered, each topic once."""
+        self._telling = None
+        self._told_at = asyncio.get_running_loop().time()
+        grown, self._grown = self._grown, {}
+        ready, self._ready = self._ready, set()
+        for shard, together in _by_shard(grown):
+            self._fabric.tell(f"grown.{shard}", self._origin + orjson.dumps(together))
+        for agent in ready:
+            self._fabric.tell(f"ready.{agent}", self._origin)
+
+    def _hear_grown(self, payload: bytes) -> None:
+        if not payload.startswith(self._origin):
+            self._wake(_read_grown(payload[_ORIGIN:]))
+
+    def _listener_for(self, agent: AgentName) -> Listener:
+        ready = frozenset({agent})
+
+        def hear(payload: bytes) -> None:
+            if not payload.startswith(self._origin):
+                self._deliver(ready)
+
+        return hear
+
+
+class _Mail:
+    """Somebody who waits for mail of some agents."""
+
+    __slots__ = ("agents", "future")
+
+    def __init__(self, agents: frozenset[AgentName]) -> None:
+        self.agents = agents
+        self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+
+def shard_of(conversation: ConversationId) -> int:
+    """In which of the shards a conversation is: the same in every process."""
+    return zlib.crc32(conversation.encode(errors="surrogatepass")) % SHARDS
+
+
+def _by_shard(grown: Mapping[ConversationId, int]) -> Iterable[tuple[int, dict[ConversationId, int]]]:
+    """What has grown, by shard, and not too much of it together."""
+    shards: dict[int, dict[ConversationId, int]] = {}
+    for conversation, tail in grown.items():
+        together = shards.setdefault(shard_of(conversation), {})
+        together[conversation] = tail
+        if len(together) == _TOGETHER:
+            yield shard_of(conversation), shards.pop(shard_of(conversation))
+    yield from shards.items()
+
+
+def _read_grown(payload: bytes) -> Mapping[ConversationId, int]:
+    """What another process told; nothing where it makes no sense."""
+    try:
+        told: Any = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        return {}
+    if not isinstance(told, dict):
+        return {}
+    return {ConversationId(key): tail for key, tail in told.items() if isinstance(tail, int)}  # pyright: ignore

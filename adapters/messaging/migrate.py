@@ -1,0 +1,158 @@
+"""Brings a conversation log's database to the tables of this version, with Alembic.
+
+The tables are the `.sql` scripts beside the migrations, one for each engine; a fresh SQLite file runs them as they are.
+Alembic and SQLAlchemy are imported only where there is something to migrate: no other start pays for them.
+"""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adapters.messaging.errors import LogUnavailable
+from registry.model import BadRequest, Refused
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+HEAD = "0001"
+"""The revision of the tables that this version of Interchange reads and writes."""
+
+VERSION_TABLE = "log_version"
+"""Where a database keeps its revision. The name is our own: the database may be shared."""
+
+_LOCK = 0x1C_106
+"""What keeps two upgrades of one PostgreSQL apart."""
+
+
+async def upgrade(url: str) -> tuple[str | None, str]:
+    """Run the migrations that a database lacks, all or none; returns its revision before (None: no tables) and now.
+
+    Raises:
+        BadRequest: the URL names no engine.
+        Refused: the database was written by a newer version.
+        LogUnavailable: it cannot be reached or written.
+    """
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415  see above
+
+    try:
+        if url.startswith("sqlite:///"):
+            return await asyncio.to_thread(upgrade_sqlite, Path(url.removeprefix("sqlite:///")))
+        if url.startswith(("postgresql://", "postgres://")):
+            return await _upgrade_postgres(url)
+    except (DBAPIError, OSError) as error:
+        why = error.orig if isinstance(error, DBAPIError) else error
+        raise LogUnavailable(f"The log's database cannot be upgraded, and was left as it was: {why}.") from None
+    raise BadRequest(f"The log's URL begins with {url.split(':', 1)[0]!r}; use sqlite:///PATH or postgresql://….")
+
+
+def upgrade_sqlite(path: Path) -> tuple[str | None, str]:
+    """See `upgrade`."""
+    import sqlalchemy as sa  # noqa: PLC0415  see above
+    from sqlalchemy import event  # noqa: PLC0415
+
+    engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)))
+    event.listen(engine, "connect", _leave_transactions_to_us)
+    event.listen(engine, "begin", _begin)
+    try:
+        with engine.begin() as connection:
+            return _migrate(connection)
+    finally:
+        engine.dispose()
+
+
+async def _upgrade_postgres(url: str) -> tuple[str | None, str]:
+    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415  see above
+
+    engine = create_async_engine("postgresql+asyncpg://" + url.split("://", 1)[1])
+    try:
+        async with engine.begin() as connection:
+            await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+            return await connection.run_sync(_migrate)
+    finally:
+        await engine.dispose()
+
+
+def _migrate(connection: "sa.Connection") -> tuple[str | None, str]:
+    from alembic import command  # noqa: PLC0415  see above
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.runtime.migration import MigrationContext  # noqa: PLC0415
+    from alembic.util.exc import CommandError  # noqa: PLC0415
+
+    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+    before = context.get_current_revision()
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise Refused(newer_version(str(error))) from None
+    return before, HEAD
+
+
+async def revision(url: str) -> str | None:
+    """The revision of a database's tables; None where there are none.
+
+    Raises:
+        BadRequest: the URL names no engine.
+        LogUnavailable: it cannot be reached or read.
+    """
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415  see above
+
+    try:
+        if url.startswith("sqlite:///"):
+            return await asyncio.to_thread(_revision_of_file, Path(url.removeprefix("sqlite:///")))
+        if url.startswith(("postgresql://", "postgres://")):
+            return await _revision_of_postgres(url)
+    except (DBAPIError, OSError) as error:
+        why = error.orig if isinstance(error, DBAPIError) else error
+        raise LogUnavailable(f"The log's database cannot be read: {why}.") from None
+    raise BadRequest(f"The log's URL begins with {url.split(':', 1)[0]!r}; use sqlite:///PATH or postgresql://….")
+
+
+def _revision_of_file(path: Path) -> str | None:
+    import sqlalchemy as sa  # noqa: PLC0415  see above
+
+    if not path.exists():
+        return None
+    engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)))
+    try:
+        with engine.connect() as connection:
+            return _revision(connection)
+    finally:
+        engine.dispose()
+
+
+async def _revision_of_postgres(url: str) -> str | None:
+    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415  see above
+
+    engine = create_async_engine("postgresql+asyncpg://" + url.split("://", 1)[1])
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(_revision)
+    finally:
+        await engine.dispose()
+
+
+def _revision(connection: "sa.Connection") -> str | None:
+    from alembic.runtime.migration import MigrationContext  # noqa: PLC0415  see above
+
+    return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+
+
+def newer_version(found: str) -> str:
+    """What to say of tables whose revision this version does not know."""
+    return (
+        f"The log's database cannot be used ({found}): it may have been written by a newer version of Interchange."
+        " Use that version, or another database."
+    )
+
+
+def _leave_transactions_to_us(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # the driver's own idea of when a transaction begins is not ours
+
+
+def _begin(connection: "sa.Connection") -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

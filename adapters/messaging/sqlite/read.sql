@@ -1,0 +1,96 @@
+-- What is read, each on a connection of its own. A list of names is given as a JSON array; NULL restricts nothing.
+
+-- conversations_by_id
+SELECT id, tail, domain, started_by, started_by_issuer, opened_at, hold FROM conversation
+WHERE id IN (SELECT value FROM json_each(:ids))
+ORDER BY id
+LIMIT :limit;
+
+-- conversations_after
+SELECT id, tail, domain, started_by, started_by_issuer, opened_at, hold FROM conversation
+WHERE id > :after
+ORDER BY id
+LIMIT :limit;
+
+-- tails
+SELECT id, tail FROM conversation WHERE id IN (SELECT value FROM json_each(:ids));
+
+-- page_after
+SELECT conversation, seq, id, sender, issuer, kind, turn, recipients, answers, updates, body, text, digest, at, erased
+FROM message
+WHERE conversation = :conversation AND seq > :after
+ORDER BY seq
+LIMIT :limit;
+
+-- page_before
+SELECT conversation, seq, id, sender, issuer, kind, turn, recipients, answers, updates, body, text, digest, at, erased
+FROM message
+WHERE conversation = :conversation AND seq > :after AND seq < :before
+ORDER BY seq DESC
+LIMIT :limit;
+
+-- turns_of_conversation
+SELECT conversation, agent, id, opened, state, started_by, opened_at, changed_at, due, urgent, attempts, grant_number,
+  expires, question, error, authority
+FROM turn
+WHERE conversation = :conversation
+  AND (:turns IS NULL OR id IN (SELECT value FROM json_each(:turns)))
+  AND (:agents IS NULL OR agent IN (SELECT value FROM json_each(:agents)))
+  AND (:states IS NULL OR state IN (SELECT value FROM json_each(:states)))
+  AND (:started_by = '' OR started_by = :started_by)
+  AND (:changed_at IS NULL OR (changed_at, id) < (:changed_at, :turn))
+ORDER BY changed_at DESC, id DESC
+LIMIT :limit;
+
+-- turns_by_id
+SELECT conversation, agent, id, opened, state, started_by, opened_at, changed_at, due, urgent, attempts, grant_number,
+  expires, question, error, authority
+FROM turn
+WHERE id IN (SELECT value FROM json_each(:turns))
+  AND (:agents IS NULL OR agent IN (SELECT value FROM json_each(:agents)))
+  AND (:states IS NULL OR state IN (SELECT value FROM json_each(:states)))
+  AND (:started_by = '' OR started_by = :started_by)
+  AND (:changed_at IS NULL OR (changed_at, id) < (:changed_at, :turn))
+ORDER BY changed_at DESC, id DESC
+LIMIT :limit;
+
+-- turns
+SELECT conversation, agent, id, opened, state, started_by, opened_at, changed_at, due, urgent, attempts, grant_number,
+  expires, question, error, authority
+FROM turn
+WHERE (:agents IS NULL OR agent IN (SELECT value FROM json_each(:agents)))
+  AND (:states IS NULL OR state IN (SELECT value FROM json_each(:states)))
+  AND (:started_by = '' OR started_by = :started_by)
+  AND (:changed_at IS NULL OR (changed_at, id) < (:changed_at, :turn))
+ORDER BY changed_at DESC, id DESC
+LIMIT :limit;
+
+-- search
+SELECT w.rank, m.conversation, m.seq, m.id, m.sender, m.issuer, m.kind, m.turn, m.recipients, m.answers, m.updates,
+  m.body, m.text, m.digest, m.at, m.erased
+FROM message_words AS w
+JOIN message_text AS t ON t.row = w.rowid
+JOIN message AS m ON m.conversation = t.conversation AND m.seq = t.seq
+WHERE message_words MATCH :words
+  AND (:conversations IS NULL OR t.conversation IN (SELECT value FROM json_each(:conversations)))
+ORDER BY w.rank, t.row
+LIMIT :limit;
+
+-- dead
+SELECT conversation, agent, seq, turn, attempts, error, at, redriven_as
+FROM dead_letter
+WHERE (at, conversation, seq) > (:at, :after_conversation, :after_seq)
+  AND (:conversation IS NULL OR conversation = :conversation)
+  AND (:agent IS NULL OR agent = :agent)
+  AND (redriven_as > 0) = :redriven
+ORDER BY at, conversation, seq, agent
+LIMIT :limit;
+
+-- devices
+SELECT device, seq FROM seen WHERE conversation = ?;
+
+-- overdue
+SELECT conversation, agent, id FROM turn
+WHERE expires <= ?
+ORDER BY expires
+LIMIT ?;

@@ -1,0 +1,210 @@
+"""Reads beside the writer: each on a connection that has it to itself, in one consistent look."""
+
+import asyncio
+import json
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from adapters.messaging.errors import LogUnavailable
+from adapters.messaging.log import Devices, Found, TurnMark, WhichLetters, WhichTurns
+from adapters.messaging.messages import Conversation, DeadLetter, Message, TurnRef
+from adapters.messaging.queries import load_queries
+from adapters.messaging.sqlite import shapes
+from adapters.messaging.sqlite.file import OpenFile, unavailable
+from adapters.messaging.turns import Turn
+from registry.model import BadRequest, ConversationId
+
+T = TypeVar("T")
+
+SQL = load_queries(Path(__file__).with_name("read.sql"))
+
+THREADS = 4
+"""How many reads there are at the same time."""
+
+PAGE_BYTES = 4 << 20
+"""Bytes of bodies and texts after which a page ends."""
+
+
+class Readers:
+    """A few threads, and the connections they read on."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=f"read {path.name}")
+        self._idle: deque[OpenFile] = deque()
+        self._closed = False
+
+    async def read(self, look: Callable[[sqlite3.Connection], T]) -> T:
+        """Look at the log as it is now.
+
+        Raises:
+            LogUnavailable: it cannot be read.
+        """
+        if self._closed:
+            raise LogUnavailable(f"The log {self._path} is closed.")
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._look, look)
+
+    async def close(self) -> None:
+        """Wait for the reads that are under way, and let go of the connections."""
+        self._closed = True
+        await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
+        while self._idle:
+            self._idle.pop().close()
+
+    def _look(self, look: Callable[[sqlite3.Connection], T]) -> T:
+        file = self._take()
+        try:
+            file.connection.execute("BEGIN")
+            found = look(file.connection)
+            file.connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            file.close()
+            raise unavailable(error, self._path) from None
+        except UnicodeEncodeError:
+            file.close()
+            raise BadRequest("What is looked for has half of a surrogate pair in it, which is no text.") from None
+        except BaseException:
+            file.close()
+            raise
+        self._idle.append(file)
+        return found
+
+    def _take(self) -> OpenFile:
+        """A connection that nobody uses; one to a file that is not there any more is let go."""
+        try:
+            file = self._idle.pop()
+        except IndexError:
+            return OpenFile.for_reading(self._path)
+        try:
+            file.check()
+        except LogUnavailable:
+            file.close()
+            return self._take()
+        return file
+
+
+class SqliteRows:
+    """See `engine.Rows`."""
+
+    def __init__(self, readers: Readers) -> None:
+        self._readers = readers
+
+    async def conversations(
+        self, *, ids: Sequence[ConversationId] = (), after: ConversationId | None = None, limit: int = 100
+    ) -> Sequence[Conversation]:
+        """See `History.conversations`."""
+        if ids:
+            rows = await self._all("conversations_by_id", {"ids": json.dumps(ids), "limit": limit})
+        else:
+            rows = await self._all("conversations_after", {"after": after or "", "limit": limit})
+        return [shapes.conversation_of(row) for row in rows]
+
+    async def page(
+        self, conversation: ConversationId, *, after: int, before: int | None, limit: int
+    ) -> Sequence[Message] | None:
+        """See `History.page`; None where there is no such conversation."""
+        wanted = {"conversation": conversation, "after": after, "before": before, "limit": limit}
+        name = "page_after" if before is None else "page_before"
+
+        def look(connection: sqlite3.Connection) -> list[Message] | None:
+            found = [shapes.message_of(row) for row in _fitting(connection.execute(SQL[name], wanted))]
+            if not found and not connection.execute(SQL["tails"], {"ids": json.dumps([conversation])}).fetchone():
+                return None
+            return found if before is None else found[::-1]
+
+        return await self._readers.read(look)
+
+    async def tails(self, conversations: Sequence[ConversationId]) -> Mapping[ConversationId, int]:
+        """Where these conversations end; those that do not exist are left out."""
+        return dict(await self._all("tails", {"ids": json.dumps(conversations)}))
+
+    async def turns(self, which: WhichTurns, *, behind: TurnMark | None, limit: int) -> Sequence[Turn]:
+        """See `History.turns`."""
+        rows = await self._all(
+            _turns_query(which),
+            {
+                "conversation": which.conversation,
+                "turns": _names(which.turns),
+                "agents": _names(which.agents),
+                "states": _names(which.states),
+                "started_by": which.started_by,
+                "changed_at": behind and behind.changed_at,
+                "turn": behind and behind.turn,
+                "limit": limit,
+            },
+        )
+        return [shapes.turn_of(row) for row in rows]
+
+    async def search(
+        self, words: str, *, conversations: Sequence[ConversationId] | None, limit: int
+    ) -> Sequence[Found]:
+        """See `History.search`; of what is indexed."""
+        quoted = _quoted(words)
+        if not quoted:
+            return []
+        among = None if conversations is None else json.dumps(conversations)
+        rows = await self._all("search", {"words": quoted, "conversations": among, "limit": limit})
+        return [Found(message=shapes.message_of(row[1:]), rank=-row[0]) for row in rows]
+
+    async def dead(
+        self, which: WhichLetters, *, after: tuple[float, ConversationId, int] | None, limit: int
+    ) -> Sequence[DeadLetter]:
+        """See `History.dead`."""
+        at, after_conversation, after_seq = after or (float("-inf"), "", 0)
+        rows = await self._all(
+            "dead",
+            {
+                "at": at,
+                "after_conversation": after_conversation,
+                "after_seq": after_seq,
+                "conversation": which.conversation,
+                "agent": which.agent,
+                "redriven": which.redriven,
+                "limit": limit,
+            },
+        )
+        return [shapes.letter_of(row) for row in rows]
+
+    async def devices(self, conversation: ConversationId) -> Devices:
+        """See `History.devices`."""
+        return Devices(seen=dict(await self._all("devices", (conversation,))))
+
+    async def overdue(self, now: float, *, limit: int) -> Sequence[TurnRef]:
+        """See `Engine.overdue`."""
+        rows = await self._all("overdue", (now, limit))
+        return [TurnRef(conversation=conversation, agent=agent, turn=turn) for conversation, agent, turn in rows]
+
+    async def _all(self, name: str, wanted: Mapping[str, object] | tuple[object, ...]) -> list[Any]:
+        return await self._readers.read(lambda connection: connection.execute(SQL[name], wanted).fetchall())
+
+
+def _fitting(rows: sqlite3.Cursor) -> list[Any]:
+    """Rows of messages, until their bodies and texts are as much as one page has."""
+    fitting: list[Any] = []
+    size = 0
+    for row in rows:
+        fitting.append(row)
+        size += len(row[10]) + len(row[11])
+        if size >= PAGE_BYTES:
+            break
+    rows.close()
+    return fitting
+
+
+def _turns_query(which: WhichTurns) -> str:
+    if which.conversation is not None:
+        return "turns_of_conversation"
+    return "turns_by_id" if which.turns else "turns"
+
+
+def _names(names: Sequence[str]) -> str | None:
+    return json.dumps(names) if names else None
+
+
+def _quoted(words: str) -> str:
+    """Words as FTS5 takes them: each quoted, so that nothing in them is its syntax; all of them must occur."""
+    return " ".join('"' + word.replace('"', '""') + '"' for word in words.replace("\0", " ").split())
