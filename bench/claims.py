@@ -16,7 +16,7 @@ from adapters.messaging.fabric import InProcessFabric
 from adapters.messaging.messages import New, To
 from adapters.messaging.opening import OpenLog, open_log
 from adapters.messaging.outcomes import Delivery, Lease, Retry
-from registry.model import AgentName, ConversationId, TurnId
+from registry.model import AgentName, ConversationId, new_turn_id
 from tests.support.postgres import PostgresServer
 
 READY = 1_000
@@ -26,19 +26,25 @@ AGENT = AgentName("agent")
 LEASE = Lease(owner="bench", seconds=600)
 
 # What the log leaves of conversations whose one message was delivered, or is still due.
-NUMBERS_SQLITE = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {count})"
-NUMBERS_POSTGRES = "WITH n (n) AS (SELECT generate_series(1, {count}))"
-EMPTY = {"sqlite": "x''", "postgres": "''::bytea"}
+NUMBERS = {
+    "sqlite": "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {count})",
+    "postgres": "WITH n (n) AS (SELECT generate_series(1, {count}))",
+}
+WORDS = {
+    "sqlite": {"body": "x''", "no": "0", "more": "", "indexed": ""},
+    "postgres": {"body": "''::bytea", "no": "false", "more": ", indexed, stale", "indexed": ", 1, false"},
+}
 ROWS = """
-{numbers} INSERT INTO conversation (id, tail, domain, started_by, started_by_issuer, opened_at, stale)
-SELECT '{prefix}' || n, 1, '', '', '', 1, {no} FROM n;
+{numbers} INSERT INTO conversation (id, tail, domain, started_by, started_by_issuer, opened_at{more})
+SELECT '{prefix}' || n, 1, '', '', '', 1{indexed} FROM n;
 {numbers} INSERT INTO message (conversation, seq, id, sender, issuer, kind, turn, recipients, answers, updates,
   body, text, digest, at)
-SELECT '{prefix}' || n, 1, 'm', 'person:bench', '', 'said', 't', '{agent}', '', '', {body}, '', {body}, 1 FROM n;
+SELECT '{prefix}' || n, 1, 'm', 'person:bench', '', 'said', '{prefix}' || n, '{agent}', '', '', {body}, '', {body}, 1
+  FROM n;
 {numbers} INSERT INTO turn (conversation, id, agent, opened, state, started_by, opened_at, changed_at, due, urgent,
   attempts, grant_number, expires, question, error, authority)
-SELECT '{prefix}' || n, 't', '{agent}', 1, '{state}', 'person:bench', 1, 1, {due}, {no}, {done}, 0, NULL, '', '', {body}
-  FROM n;
+SELECT '{prefix}' || n, '{prefix}' || n, '{agent}', 1, '{state}', 'person:bench', 1, 1, {due}, {no},
+  {done}, 0, NULL, '', '', {body} FROM n;
 {numbers} INSERT INTO mailbox (conversation, agent, cursor, head, attempts, ready_at, fence, settled, owner, parked)
 SELECT '{prefix}' || n, '{agent}', {done}, {due}, 0, {ready_at}, {done}, {done}, '', '' FROM n;
 """
@@ -46,13 +52,11 @@ SELECT '{prefix}' || n, '{agent}', {done}, {due}, 0, {ready_at}, {done}, {done},
 
 def rows(engine: str, *, prefix: str, count: int, due: bool) -> str:
     """The statements that write so many conversations."""
-    numbers = NUMBERS_SQLITE if engine == "sqlite" else NUMBERS_POSTGRES
     return ROWS.format(
-        numbers=numbers.format(count=count),
+        **WORDS[engine],
+        numbers=NUMBERS[engine].format(count=count),
         prefix=prefix,
         agent=AGENT,
-        no="0" if engine == "sqlite" else "false",
-        body=EMPTY[engine],
         state="queued" if due else "completed",
         due=int(due),
         done=int(not due),
@@ -130,7 +134,7 @@ async def _round(logs: list[OpenLog], times: tuple[list[float], ...]) -> None:
 async def _append(logs: list[OpenLog], round_: int, times: tuple[list[float], ...]) -> None:
     """Append to some of the conversations that are ready anyway, one here and one there."""
     for number in range(1, 101):
-        to = To(agent=AGENT, turn=TurnId(f"more-{round_}"))
+        to = To(agent=AGENT, turn=new_turn_id())
         new = New(id=f"more-{round_}", sender="person:bench", body=b"x" * 500, to=(to,))
         for opened, found in zip(logs, times, strict=True):
             began = time.perf_counter()

@@ -6,12 +6,15 @@ on PostgreSQL: all rows of a message in one transaction of its own, in one round
 """
 
 import asyncio
+import itertools
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+
+from registry.model import new_turn_id
 
 CONNECTIONS = 16
 BODY = b"x" * 500
@@ -42,20 +45,19 @@ class Contender(Protocol):
         ...
 
 
-async def play(call: Callable[[int, int], Awaitable[object]], *, callers: int, seconds: float) -> Played:
-    """Have callers call `call(caller, number)`."""
+async def play(call: Callable[[int], Awaitable[object]], *, callers: int, seconds: float) -> Played:
+    """Have callers call `call(caller)`."""
     times: list[float] = []
     began = time.perf_counter()
     until = began + seconds
 
     async def caller(which: int) -> None:
-        number, now = 0, began
+        now = began
         while now < until:
             before = time.perf_counter()
-            await call(which, number)
+            await call(which)
             now = time.perf_counter()
             times.append(now - before)
-            number += 1
 
     async with asyncio.TaskGroup() as tasks:
         for which in range(callers):
@@ -155,10 +157,10 @@ class RawPostgres:
 
     async def play(self, *, callers: int, seconds: float) -> Played:
         """See `Contender`."""
-        round_ = time.monotonic_ns()
+        numbers = itertools.count()
 
-        async def call(caller: int, number: int) -> None:
-            await self._pool.execute(ONE_INSERT, f"raw-{round_}-{caller}", number, BODY)
+        async def call(_: int) -> None:
+            await self._pool.execute(ONE_INSERT, new_turn_id(), next(numbers), BODY)
 
         return await play(call, callers=callers, seconds=seconds)
 
@@ -177,9 +179,9 @@ class OneByOne:
 
     async def play(self, *, callers: int, seconds: float) -> Played:
         """See `Contender`."""
-        round_ = time.monotonic_ns()
+        conversations = [new_turn_id() for _ in range(callers)]
 
-        async def call(caller: int, number: int) -> None:
-            await self._pool.execute(WHOLE, f"one-{round_}-{caller}", f"m-{number}", BODY)
+        async def call(caller: int) -> None:
+            await self._pool.execute(WHOLE, conversations[caller], new_turn_id(), BODY)
 
         return await play(call, callers=callers, seconds=seconds)

@@ -27,7 +27,7 @@ from adapters.messaging.opening import OpenLog, open_log
 from adapters.messaging.outcomes import Delivery, Done, Lease, Reply
 from bench import claims, followers
 from bench.commits import BODY, CONNECTIONS, Contender, OneByOne, Played, RawPostgres, RawSqlite, play
-from registry.model import AgentName, ConversationId, TurnId
+from registry.model import AgentName, ConversationId, new_turn_id
 from tests.support.postgres import PostgresServer
 
 CALLERS = (1, 16, 256)
@@ -45,12 +45,8 @@ class Appending:
 
     async def play(self, *, callers: int, seconds: float) -> Played:
         """See `Contender`."""
-        round_ = f"append-{time.monotonic_ns()}"
-
-        async def call(caller: int, number: int) -> None:
-            await append(self._log, ConversationId(f"{round_}-{caller}"), number)
-
-        return await play(call, callers=callers, seconds=seconds)
+        conversations = fresh(callers)
+        return await play(lambda caller: append(self._log, conversations[caller]), callers=callers, seconds=seconds)
 
 
 class Cycling:
@@ -65,22 +61,17 @@ class Cycling:
 
     async def play(self, *, callers: int, seconds: float) -> Played:
         """See `Contender`."""
-        round_ = time.monotonic_ns()
-        self._agent = AgentName(f"agent_{round_}")  # what another round has left is not ours
-        dispatching = asyncio.ensure_future(self._dispatch())
-
-        async def call(caller: int, number: int) -> None:
-            await self._cycle(ConversationId(f"cycle-{round_}-{caller}"), number)
-
-        try:
-            return await play(call, callers=callers, seconds=seconds)
-        finally:
+        self._agent = AgentName(f"agent_{time.monotonic_ns()}")  # what another round has left is not ours
+        conversations = fresh(callers)
+        async with asyncio.TaskGroup() as tasks:  # what breaks in the dispatcher ends the callers as well
+            dispatching = tasks.create_task(self._dispatch())
+            played = await play(lambda caller: self._cycle(conversations[caller]), callers=callers, seconds=seconds)
             dispatching.cancel()
-            await asyncio.wait([dispatching])
+        return played
 
-    async def _cycle(self, conversation: ConversationId, number: int) -> None:
+    async def _cycle(self, conversation: ConversationId) -> None:
         replied = self._replied[conversation] = asyncio.get_running_loop().create_future()
-        await append(self._opened.log, conversation, number, agent=self._agent)
+        await append(self._opened.log, conversation, agent=self._agent)
         await self._opened.log.seen(conversation, "device", await replied)
 
     async def _dispatch(self) -> None:
@@ -105,43 +96,32 @@ class CyclingAtOnce:
 
     async def play(self, *, callers: int, seconds: float) -> Played:
         """See `Contender`."""
-        round_ = f"at-once-{time.monotonic_ns()}"
+        conversations = fresh(callers)
+        return await play(lambda caller: self._cycle(conversations[caller]), callers=callers, seconds=seconds)
 
-        async def call(caller: int, number: int) -> None:
-            conversation = ConversationId(f"{round_}-{caller}")
-            delivery = await append(self._log, conversation, number, claim=LEASE)
-            assert delivery is not None
-            appended = await self._log.settle(delivery, Done(replies=(Reply(body=BODY),)))
-            await self._log.seen(conversation, "device", appended.seq)
+    async def _cycle(self, conversation: ConversationId) -> None:
+        delivery = await append(self._log, conversation, claim=LEASE)
+        assert delivery is not None
+        appended = await self._log.settle(delivery, Done(replies=(Reply(body=BODY),)))
+        await self._log.seen(conversation, "device", appended.seq)
 
-        return await play(call, callers=callers, seconds=seconds)
+
+def fresh(callers: int) -> list[ConversationId]:
+    """A new conversation for each caller, with ids as they are in life."""
+    return [ConversationId(new_turn_id()) for _ in range(callers)]
 
 
 async def append(
     log: ConversationLog,
     conversation: ConversationId,
-    number: int,
     *,
     agent: AgentName = AGENT,
     claim: Lease | None = None,
 ) -> Delivery | None:
     """Append one message of 500 bytes to an agent."""
-    to = To(agent=agent, turn=TurnId(f"turn-{number}"))
-    new = New(id=f"m-{number}", sender="person:bench", body=BODY, to=(to,))
+    turn = new_turn_id()
+    new = New(id=f"m-{turn}", sender="person:bench", body=BODY, to=(To(agent=agent, turn=turn),))
     return (await log.append(conversation, [new], opening=Opening(), claim=claim)).delivery
-
-
-async def interleaved(
-    contenders: Sequence[Contender], *, callers: int, rounds: int, seconds: float
-) -> Mapping[str, list[Played]]:
-    """Rounds one after the other in turn; the first of each warms it and does not count."""
-    found: dict[str, list[Played]] = {contender.name: [] for contender in contenders}
-    for number in range(rounds + 1):
-        for contender in contenders:
-            played = await contender.play(callers=callers, seconds=seconds)
-            if number:
-                found[contender.name].append(played)
-    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,31 +132,51 @@ class Extent:
     seconds: float
 
 
+async def interleaved(contenders: Sequence[Contender], extent: Extent) -> Mapping[tuple[str, int], list[Played]]:
+    """Rounds of all contenders at all numbers of callers, in turn; the first round warms them and does not count."""
+    found: dict[tuple[str, int], list[Played]] = {}
+    for number in range(extent.rounds + 1):
+        for callers in CALLERS:
+            for contender in contenders:
+                played = await contender.play(callers=callers, seconds=extent.seconds)
+                if number:
+                    found.setdefault((contender.name, callers), []).append(played)
+    return found
+
+
 async def rates(
     engine: str, opened: OpenLog, raw: Sequence[Contender], extent: Extent
-) -> Mapping[tuple[str, int], float]:
-    """Print the rates of one engine, and return the medians by contender and number of callers."""
+) -> Mapping[tuple[str, int], list[float]]:
+    """Print the rates of one engine, and return those of each round by contender and number of callers."""
     ours: list[Contender] = [Appending(opened.log), Cycling(opened), CyclingAtOnce(opened.log)]
-    medians: dict[tuple[str, int], float] = {}
+    found = await interleaved([*raw, *ours], extent)
     for callers in CALLERS:
-        found = await interleaved([*raw, *ours], callers=callers, rounds=extent.rounds, seconds=extent.seconds)
-        for name, played in found.items():
-            rate = medians[name, callers] = statistics.median(one.rate for one in played)
-            p50, p99 = (statistics.median(getattr(one, which) for one in played) * 1e3 for which in ("p50", "p99"))
-            beside = rate / medians[raw[0].name, callers]
-            print(
-                f"{engine:10} {callers:3} callers  {name:28} {rate:7.0f}/s  {beside:5.2f} of the raw rate"
-                f"  p50 {p50:7.2f} ms  p99 {p99:7.2f} ms",
-                flush=True,
-            )
-    return medians
+        floor = [one.rate for one in found[raw[0].name, callers]]
+        for contender in (*raw, *ours):
+            _report(engine, contender.name, callers, found[contender.name, callers], floor)
+    return {which: [one.rate for one in played] for which, played in found.items()}
+
+
+def _report(engine: str, name: str, callers: int, played: Sequence[Played], floor: Sequence[float]) -> None:
+    rate, p50, p99 = (statistics.median(getattr(one, figure) for one in played) for figure in ("rate", "p50", "p99"))
+    beside = ratio([one.rate for one in played], floor)
+    print(
+        f"{engine:10} {callers:3} callers  {name:28} {rate:7.0f}/s  {beside:5.2f} of the raw rate"
+        f"  p50 {p50 * 1e3:7.2f} ms  p99 {p99 * 1e3:7.2f} ms",
+        flush=True,
+    )
+
+
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """The median of the ratios of each round: what disturbs a round disturbs both."""
+    return statistics.median(one / other for one, other in zip(ours, theirs, strict=True))
 
 
 async def sqlite_rates(folder: Path, extent: Extent) -> None:
     async with open_log(f"sqlite:///{folder}/log.db", fabric=InProcessFabric()) as opened:
         found = await rates("SQLite", opened, [RawSqlite(folder)], extent)
-    ratio = found["append", 256] / found["append", 1]
-    print(f"SQLite: append at 256 callers is {ratio:.1f}x its rate at 1 (aim: at least 10)\n")
+    times = ratio(found["append", 256], found["append", 1])
+    print(f"SQLite: append at 256 callers is {times:.1f}x its rate at 1 (aim: at least 10)\n")
 
 
 async def postgres_rates(url: str, extent: Extent) -> None:
@@ -188,8 +188,8 @@ async def postgres_rates(url: str, extent: Extent) -> None:
         for each in raw:
             await each.prepare()
         found = await rates("PostgreSQL", opened, raw, extent)
-    ratio = found["append", 256] / found[OneByOne.name, 256]
-    print(f"PostgreSQL: append at 256 callers is {ratio:.1f}x one transaction per message (aim: at least 2)\n")
+    times = ratio(found["append", 256], found[OneByOne.name, 256])
+    print(f"PostgreSQL: append at 256 callers is {times:.1f}x one transaction per message (aim: at least 2)\n")
 
 
 async def measure(wanted: argparse.Namespace, folder: Path, server: PostgresServer) -> None:

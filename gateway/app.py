@@ -31,6 +31,7 @@ from gateway.limits import PrincipalLimits
 from gateway.live import Live
 from gateway.mcp.face import McpFace
 from gateway.mcp.subscriptions import Subscriptions
+from gateway.messages.room import MessageRoom, OpenRoom, served_log
 from gateway.metadata import RegistryMark, key_set
 from gateway.publishing import Judges, Publishing
 from gateway.sight import Sight
@@ -43,7 +44,7 @@ from policies.identity.dev_issuer.issuer import DevIssuer
 from policies.identity.directory import Directory, load_directory
 from policies.identity.fetch import Fetcher
 from policies.identity.internal import InternalIssuer
-from policies.identity.keys import load_signing_key
+from policies.identity.keys import SigningKey, load_signing_key
 from policies.identity.keysets import RemoteKeys
 from policies.identity.tokens import InboundIssuer, TokenVerifier, Verified
 from policies.identity.turn_tokens import TurnTokens
@@ -69,109 +70,22 @@ class Gateway:
 
 
 @asynccontextmanager
-async def open_gateway(config: Config) -> AsyncGenerator[Gateway]:
-    """Put the parts together and keep them open. `config.public_url` must be set and the state folder held.
+async def open_gateway(config: Config, *, log: OpenRoom = served_log) -> AsyncGenerator[Gateway]:
+    """Put the parts together and keep them open. `config.public_url` must be set and the state folder held. `log` says
+    how much of the conversation log is wanted.
 
     Raises:
         InterchangeError: the configuration, the directory, a policy or the state is not right; nothing was opened.
     """
     async with AsyncExitStack() as opened:
-        # What is registered, and the policies that judge it: in force together.
-        store = Store.open(f"sqlite:///{config.state / 'catalog.db'}")
-        opened.callback(store.close)
-        directory = load_directory(config.directory)
-        judges = Judges(load_policies(config.policies), known=known_to(directory))
-        live = Live(judges.in_force(store.catalog()))
-        registrar = Registrar(store, allowed_targets=config.registry.allowed_targets, vet=judges.vet)
-        publishing = Publishing(store=store, registrar=registrar, judges=judges, live=live)
-
-        def is_registered(name: str) -> bool:
-            catalog = live.current().catalog
-            return catalog.skill(name) is not None or catalog.agent(name) is not None
-
-        opened.enter_context(telemetry(config.telemetry, registered=is_registered))
-
-        # Who asks, and as whom we ask far sides.
-        dev_issuer, inbound = _issuers(config, directory, opened)
-        verifier = TokenVerifier([inbound], directory=directory, own_issuer=config.public_url)
-        key, card_key = (load_signing_key(config.state / "keys", name) for name in ("gateway", "cards"))
-        internal = InternalIssuer(issuer=config.public_url, key=key)
-        turns = TurnsInHand(TurnTokens(issuer=config.public_url, key=key))
-
-        # The corridor, from the facts to the far sides.
-        channels = Channels(
-            limits=GrpcLimits(answer=config.limits.result_bytes, in_hand=config.limits.calls_per_target)
-        )
-        opened.push_async_callback(channels.close)
-        grpc = GrpcAdapter(channels, internal.token_for)
-        conversing = GrpcConverser(channels, internal.token_for)
-        house = House(
-            deliver=lambda call: corridor.handle(call, nowhere),
-            catalog=lambda: live.current().catalog,
-            principal=lambda name: _hosted(name, config, directory),
-        )
-        graphs = await opened.enter_async_context(
-            hosting(
-                {name: graph.graph for name, graph in config.graphs.items()},
-                house,
-                limits=TurnLimits(answer=config.limits.result_bytes),
-                in_hand=config.limits.calls_per_target,
-            )
-        )
-
-        async def keep_channels() -> None:
-            entries = live.current().catalog.agents.values()
-            await channels.keep(entry.binding for entry in entries if entry.binding is not None)
-
-        live.when_changed(keep_channels)
-        audit = LineLog.open(config.state / "audit", fail_closed_reads=config.audit.fail_closed_reads)
-        opened.push_async_callback(audit.close)
-        limits = PrincipalLimits(
-            calls=config.limits.calls_per_principal, subscriptions=config.limits.subscriptions_per_principal
-        )
-        corridor = Corridor(
-            live=live,
-            facts=FactFinder(directory=directory, environment=config.environment),
-            audit=audit,
-            limits=limits,
-            turns=turns,
-            far_sides={
-                TargetKind.SKILL: Skills(dict.fromkeys((BindingKind.GRPC, BindingKind.FOREIGN), grpc)).answer,
-                TargetKind.AGENT: Agents(
-                    {BindingKind.GRPC: conversing, BindingKind.FOREIGN: conversing, BindingKind.PROCESS: graphs}, turns
-                ).answer,
-                TargetKind.CATALOG: CatalogDesk(live=live, publishing=publishing).answer,
-            },
-        )
-
-        # The faces.
-        sight = Sight(live=live, directory=directory, environment=config.environment)
-        mcp = McpFace(
-            corridor=corridor,
-            live=live,
-            sight=sight,
-            subscriptions=Subscriptions(handle=corridor.handle, limits=limits),
-            rules=config.mcp,
-            limits=config.limits,
-            version=version("interchange"),
-            state_key=secret(config.state, "request-state"),
-        )
+        book = _open_book(config, opened)
+        identity = _open_identity(config, book, opened)
+        messages = await opened.enter_async_context(log(config))
+        corridor = await _open_corridor(config, book, identity, messages, opened)
+        sight = Sight(live=book.live, directory=book.directory, environment=config.environment)
+        mcp = _mcp_face(config, book, identity, corridor, sight)
         await opened.enter_async_context(mcp.run())
-        a2a = A2aFace(
-            handle=corridor.handle,
-            live=live,
-            sight=sight,
-            desk=CardDesk(
-                offer=Offer(public_url=config.public_url, issuer=_token_issuer(dev_issuer, inbound)),
-                signer=CardSigner(card_key, public_url=config.public_url),
-            ),
-            default_agent=config.a2a.default_agent,
-            seconds=config.limits.call_seconds,
-        )
-
-        async def reload_policies() -> None:
-            sources = await asyncio.to_thread(load_policies, config.policies)
-            await live.swap(await asyncio.to_thread(judges.replaced, sources, live.current().catalog))
+        a2a = _a2a_face(config, book, identity, corridor, sight)
 
         def drain(seconds: float) -> None:
             mcp.drain()
@@ -183,18 +97,186 @@ async def open_gateway(config: Config) -> AsyncGenerator[Gateway]:
                 config,
                 mcp=mcp,
                 a2a=a2a,
-                verifier=verifier,
-                turns=turns,
-                keys=key_set(key.public(), card_key.public()),
-                mark=RegistryMark(lambda: live.current().catalog),
-                dev_issuer=dev_issuer,
+                verifier=identity.verifier,
+                turns=identity.turns,
+                keys=key_set(identity.key.public(), identity.card_key.public()),
+                mark=RegistryMark(lambda: book.live.current().catalog),
+                dev_issuer=identity.dev_issuer,
             ),
-            verify=verifier.verify,
-            issuer=inbound.issuer,
-            dev_issuer=dev_issuer,
+            verify=identity.verifier.verify,
+            issuer=identity.inbound.issuer,
+            dev_issuer=identity.dev_issuer,
             drain=drain,
-            reload_policies=reload_policies,
+            reload_policies=book.reload_policies,
         )
+
+
+# ---- what is registered, and the policies that judge it: in force together
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Book:
+    """The registry, the policies, and whom both are about."""
+
+    directory: Directory
+    live: Live
+    publishing: Publishing
+    reload_policies: Callable[[], Awaitable[None]]
+
+
+def _open_book(config: Config, opened: AsyncExitStack) -> _Book:
+    store = Store.open(f"sqlite:///{config.state / 'catalog.db'}")
+    opened.callback(store.close)
+    directory = load_directory(config.directory)
+    judges = Judges(load_policies(config.policies), known=known_to(directory))
+    live = Live(judges.in_force(store.catalog()))
+    registrar = Registrar(store, allowed_targets=config.registry.allowed_targets, vet=judges.vet)
+
+    def is_registered(name: str) -> bool:
+        catalog = live.current().catalog
+        return catalog.skill(name) is not None or catalog.agent(name) is not None
+
+    opened.enter_context(telemetry(config.telemetry, registered=is_registered))
+
+    async def reload_policies() -> None:
+        sources = await asyncio.to_thread(load_policies, config.policies)
+        await live.swap(await asyncio.to_thread(judges.replaced, sources, live.current().catalog))
+
+    return _Book(
+        directory=directory,
+        live=live,
+        publishing=Publishing(store=store, registrar=registrar, judges=judges, live=live),
+        reload_policies=reload_policies,
+    )
+
+
+# ---- who asks, and as whom we ask far sides
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Identity:
+    """Whose tokens are accepted, how much each may have going, and the keys that our own tokens are signed with."""
+
+    dev_issuer: DevIssuer | None
+    inbound: InboundIssuer
+    verifier: TokenVerifier
+    key: SigningKey
+    card_key: SigningKey
+    internal: InternalIssuer
+    turns: TurnsInHand
+    limits: PrincipalLimits
+
+
+def _open_identity(config: Config, book: _Book, opened: AsyncExitStack) -> _Identity:
+    dev_issuer, inbound = _issuers(config, book.directory, opened)
+    key, card_key = (load_signing_key(config.state / "keys", name) for name in ("gateway", "cards"))
+    return _Identity(
+        dev_issuer=dev_issuer,
+        inbound=inbound,
+        verifier=TokenVerifier([inbound], directory=book.directory, own_issuer=config.public_url),
+        key=key,
+        card_key=card_key,
+        internal=InternalIssuer(issuer=config.public_url, key=key),
+        turns=TurnsInHand(TurnTokens(issuer=config.public_url, key=key)),
+        limits=PrincipalLimits(
+            calls=config.limits.calls_per_principal, subscriptions=config.limits.subscriptions_per_principal
+        ),
+    )
+
+
+# ---- the corridor, from the facts to the far sides
+
+
+async def _open_corridor(
+    config: Config,
+    book: _Book,
+    identity: _Identity,
+    messages: MessageRoom,
+    opened: AsyncExitStack,
+) -> Corridor:
+    live = book.live
+    channels = _open_channels(config, live, opened)
+    grpc = GrpcAdapter(channels, identity.internal.token_for)
+    conversing = GrpcConverser(channels, identity.internal.token_for)
+    house = House(
+        deliver=lambda call: corridor.handle(call, nowhere),
+        catalog=lambda: live.current().catalog,
+        principal=lambda name: _hosted(name, config, book.directory),
+    )
+    graphs = await opened.enter_async_context(
+        hosting(
+            {name: graph.graph for name, graph in config.graphs.items()},
+            house,
+            limits=TurnLimits(answer=config.limits.result_bytes),
+            in_hand=config.limits.calls_per_target,
+        )
+    )
+    audit = LineLog.open(config.state / "audit", fail_closed_reads=config.audit.fail_closed_reads)
+    opened.push_async_callback(audit.close)
+    corridor = Corridor(
+        live=live,
+        facts=FactFinder(directory=book.directory, environment=config.environment, conversation=messages.find),
+        audit=audit,
+        limits=identity.limits,
+        turns=identity.turns,
+        far_sides={
+            TargetKind.SKILL: Skills(dict.fromkeys((BindingKind.GRPC, BindingKind.FOREIGN), grpc)).answer,
+            TargetKind.AGENT: Agents(
+                {BindingKind.GRPC: conversing, BindingKind.FOREIGN: conversing, BindingKind.PROCESS: graphs},
+                identity.turns,
+            ).answer,
+            TargetKind.CATALOG: CatalogDesk(live=live, publishing=book.publishing).answer,
+            TargetKind.CONVERSATION: messages.answer,
+            TargetKind.MESSAGE_LOG: messages.answer,
+        },
+    )
+    return corridor
+
+
+def _open_channels(config: Config, live: Live, opened: AsyncExitStack) -> Channels:
+    """Connections to far sides, kept for as long as somebody is bound there."""
+    channels = Channels(limits=GrpcLimits(answer=config.limits.result_bytes, in_hand=config.limits.calls_per_target))
+    opened.push_async_callback(channels.close)
+
+    async def keep_channels() -> None:
+        entries = live.current().catalog.agents.values()
+        await channels.keep(entry.binding for entry in entries if entry.binding is not None)
+
+    live.when_changed(keep_channels)
+    return channels
+
+
+# ---- the faces
+
+
+def _mcp_face(config: Config, book: _Book, identity: _Identity, corridor: Corridor, sight: Sight) -> McpFace:
+    return McpFace(
+        corridor=corridor,
+        live=book.live,
+        sight=sight,
+        subscriptions=Subscriptions(handle=corridor.handle, limits=identity.limits),
+        rules=config.mcp,
+        limits=config.limits,
+        version=version("interchange"),
+        state_key=secret(config.state, "request-state"),
+    )
+
+
+def _a2a_face(config: Config, book: _Book, identity: _Identity, corridor: Corridor, sight: Sight) -> A2aFace:
+    return A2aFace(
+        handle=corridor.handle,
+        live=book.live,
+        sight=sight,
+        desk=CardDesk(
+            offer=Offer(public_url=config.public_url, issuer=_token_issuer(identity.dev_issuer, identity.inbound)),
+            signer=CardSigner(identity.card_key, public_url=config.public_url),
+        ),
+        default_agent=config.a2a.default_agent,
+        seconds=config.limits.call_seconds,
+    )
+
+
+# ---- principals
 
 
 def _hosted(name: AgentName, config: Config, directory: Directory) -> Principal:

@@ -125,6 +125,24 @@ class Audit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogRules:
+    """Where conversations are kept. `url` is that of a PostgreSQL database (its tables are made by `interchange db
+    upgrade`) or of another SQLite file; empty: `log.db` in the state folder. What was said longer ago than
+    `retention_days` is blanked; 0 keeps it for ever."""
+
+    url: str = ""
+    retention_days: float = _at_least(0, 0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FabricRules:
+    """What wakes other gateways with the same log at once: `nats` is the URL of a NATS server. Without one they look
+    by themselves, every second."""
+
+    nats: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The whole of it. `public_url` is how clients reach the gateway: required unless it listens on loopback."""
 
@@ -143,6 +161,8 @@ class Config:
     web: Web = field(default_factory=Web)
     telemetry: Telemetry = field(default_factory=Telemetry)
     audit: Audit = field(default_factory=Audit)
+    log: LogRules = field(default_factory=LogRules)
+    fabric: FabricRules = field(default_factory=FabricRules)
 
 
 def load_config(path: Path | None, environment: Mapping[str, str] = os.environ) -> Config:

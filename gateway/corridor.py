@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from opentelemetry import trace
 
-from gateway.facts import FactFinder
+from gateway.facts import FactFinder, Found
 from gateway.limits import PrincipalLimits
 from gateway.live import InForce, Live
 from gateway.long_calls import LongCalls
@@ -25,6 +25,10 @@ _tracer = trace.get_tracer("interchange.corridor")
 
 FarSide = Callable[[Call, Facts, Emit], Awaitable[Result]]
 """Whatever answers the calls about one kind of target."""
+
+
+LASTING = frozenset({Action.MESSAGE, Action.READ_CONVERSATION})
+"""An agent may take minutes to answer, and a conversation can be followed for ever."""
 
 
 class Corridor:
@@ -53,13 +57,14 @@ class Corridor:
         Raises:
             InterchangeError: whatever kept the call from succeeding; its message may be shown to the caller.
         """
+        found = await self._facts.found(call)
         now = self._live.current()
-        facts = self._facts.about(call, now.catalog)
+        facts = self._facts.about(call, now.catalog, found)
         decision = _decided(now, call, facts)
         async with self._audit.recording(call, decision) as entry:
-            fulfil(decision, call)
+            fulfil(decision, call, facts)
             with self._limits.call(call.chain.caller):
-                result = await self._deliver(call, facts, emit)
+                result = await self._deliver(call, facts, found, emit)
             entry.finished(result)
             return result
 
@@ -67,11 +72,11 @@ class Corridor:
         """End the calls that last, with their reason, unless they end within so many seconds."""
         self._long_calls.drain(seconds)
 
-    async def _deliver(self, call: Call, facts: Facts, emit: Emit) -> Result:
+    async def _deliver(self, call: Call, facts: Facts, found: Found, emit: Emit) -> Result:
         far_side = self._far_sides[call.target.kind]
-        if call.action is not Action.MESSAGE and not call.turn:
+        if call.action not in LASTING and not call.turn:
             return await far_side(call, facts, emit)
-        async with self._long_calls.watched(call):  # an agent may take its time, and policies may change meanwhile
+        async with self._long_calls.watched(call, found):  # it may take its time, and policies may change meanwhile
             return await far_side(call, facts, emit)
 
 

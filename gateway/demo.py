@@ -20,6 +20,7 @@ PERSONAS = {
     "intern": "reads, asks the assistant",
     "manager": "as a recruiter",
     "security": "sees every tool, approves what was published",
+    "operator": "looks after the conversation log",
     "outsider": "a valid token, and nothing else",
 }
 WHO = "recruiter"

@@ -2,22 +2,53 @@
 arguments with bound parameters filled in, and what is wrong with them.
 
 Gathered before anything is decided, without waiting for anybody, so that the catalog a call is judged by is the one it
-runs with.
+runs with. What has to be waited for, a conversation that only the log knows of, is found out before.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 
-from policies.facts import Facts, Standing
+from policies.facts import Facts, OpenedConversation, Standing
 from policies.identity.directory import NOBODY, Directory
 from registry.catalog import Catalog, SkillEntry
 from registry.checks import InputChecks
 from registry.messages import message_faults
-from registry.model import Action, Bound, Call, Chain, Fault, JsonObject, PrincipalKind, TargetKind
+from registry.model import (
+    Action,
+    Bound,
+    Call,
+    Chain,
+    Fault,
+    InterchangeError,
+    JsonObject,
+    PrincipalKind,
+    TargetKind,
+)
 from registry.subjects import About, about_of
 
 NO_ARGUMENTS: JsonObject = MappingProxyType({})
+
+
+FindConversation = Callable[[Call], Awaitable[OpenedConversation | None]]
+"""The conversation that a call is about; raises what keeps the log from telling."""
+
+
+async def no_conversation(_: Call) -> OpenedConversation | None:
+    """Where there is no log."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What had to be waited for. It does not change while a call lasts."""
+
+    conversation: OpenedConversation | None = None
+    trouble: InterchangeError | None = None
+
+
+NOTHING = Found()
 
 
 class FactFinder:
@@ -28,14 +59,25 @@ class FactFinder:
         *,
         directory: Directory,
         environment: str,
+        conversation: FindConversation = no_conversation,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._directory = directory
         self._environment = environment
+        self._conversation = conversation
         self._clock = clock
         self._checks = InputChecks()
 
-    def about(self, call: Call, catalog: Catalog) -> Facts:
+    async def found(self, call: Call) -> Found:
+        """What `about` cannot tell by itself. Never raises: a call that cannot be judged is on record, too."""
+        if call.target.kind is not TargetKind.CONVERSATION:
+            return NOTHING
+        try:
+            return Found(await self._conversation(call))
+        except InterchangeError as error:
+            return Found(trouble=error)
+
+    def about(self, call: Call, catalog: Catalog, found: Found = NOTHING) -> Facts:
         """Everything the judge needs to decide this call against this catalog."""
         skill = catalog.skill(call.target.name) if call.target.kind is TargetKind.SKILL else None
         agent = catalog.agent(call.target.name) if call.target.kind is TargetKind.AGENT else None
@@ -45,6 +87,8 @@ class FactFinder:
             standings=self.standings(call),
             skill=skill,
             agent=agent,
+            conversation=found.conversation,
+            trouble=found.trouble,
             arguments={**call.content, **bound} if bound else call.content,
             find_faults=lambda: self._faults(call, skill),
             unbound=unbound,

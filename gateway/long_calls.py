@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
-from gateway.facts import FactFinder
+from gateway.facts import NOTHING, FactFinder, Found
 from gateway.live import Live
 from gateway.turns import TurnsInHand
 from registry.model import Call, Denied, InterchangeError
@@ -28,6 +28,7 @@ class _Lasting:
     """One call under way. When its time runs out, `ended` says why."""
 
     call: Call
+    found: Found
     time: asyncio.Timeout
     ended: InterchangeError | None = None
 
@@ -51,7 +52,7 @@ class LongCalls:
         live.when_changed(self._decide_again)
 
     @asynccontextmanager
-    async def watched(self, call: Call) -> AsyncGenerator[None]:
+    async def watched(self, call: Call, found: Found = NOTHING) -> AsyncGenerator[None]:
         """End what happens in here as soon as the call would no longer be allowed, its turn is over, or the gateway has
         to stop.
 
@@ -59,7 +60,7 @@ class LongCalls:
             Denied: it would not be, any more; or the turn in which it was made is over.
             Stopping: it has to.
         """
-        lasting = _Lasting(call, asyncio.timeout(None))
+        lasting = _Lasting(call, found, asyncio.timeout(None))
         try:
             async with lasting.time:
                 self._lasting.add(lasting)
@@ -89,7 +90,8 @@ class LongCalls:
     async def _decide_again(self) -> None:
         now, instant = self._live.current(), asyncio.get_running_loop().time()
         for lasting in list(self._lasting):
-            decision = now.judge.decide(lasting.call, self._facts.about(lasting.call, now.catalog))
+            facts = self._facts.about(lasting.call, now.catalog, lasting.found)
+            decision = now.judge.decide(lasting.call, facts)
             if not decision.allowed:
                 error = Denied(f"It was ended, because it is no longer allowed: {decision.sentence}")
                 lasting.end(error, instant)

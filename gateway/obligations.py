@@ -5,6 +5,7 @@ verdict becomes either a call that may go on or the error its caller is told.
 """
 
 from policies.decision import Decision, Verdict
+from policies.facts import Facts
 from registry.model import (
     Call,
     Denied,
@@ -16,13 +17,16 @@ from registry.model import (
 )
 
 
-def fulfil(decision: Decision, call: Call) -> None:
+def fulfil(decision: Decision, call: Call, facts: Facts) -> None:
     """See to it that the call may happen.
 
     Raises:
+        InterchangeError: what kept the facts from being known, so that nothing could be decided.
         Unknown, InvalidArguments, NeedsScope, NeedsApproval, Denied: the decision is not an allow, or it asks for
             something that this gateway cannot do (fail-closed).
     """
+    if facts.trouble is not None:
+        raise facts.trouble
     if not decision.allowed:
         raise _refusal(decision, call)
     if decision.obligations:

@@ -3,7 +3,8 @@
 Pure (no look-ups, no clock, no log) and total (it never raises: whatever goes wrong is a denial that says so). The
 order is a promise. `list` comes first, for every link of the chain: whoever may not list a target learns nothing of it,
 not even that it exists. Then wrong arguments, then missing scopes, then the action itself, again for every link; so the
-rights of a chain are what all of its links have, and nobody borrows another's.
+rights of a chain are what all of its links have, and nobody borrows another's. Conversations are not listed: what
+`list` is to a skill, `read_conversation` is to them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,11 +14,19 @@ from functools import lru_cache
 from policies.arguments import UnreadableError, declared, project, visible
 from policies.decision import Decision
 from policies.evaluate import Evaluator, Finding, Matter
-from policies.facts import Facts, Standing
+from policies.facts import Facts, OpenedConversation, Standing
 from policies.listable import agents_of, skills_of
 from policies.listing import Listings
 from policies.opinion import Opinion, errors_of, ids
-from policies.project import Circumstances, Resource, agent_resource, catalog_resource, skill_resource
+from policies.project import (
+    Circumstances,
+    Resource,
+    agent_resource,
+    catalog_resource,
+    conversation_resource,
+    message_log_resource,
+    skill_resource,
+)
 from policies.rules import Rule
 from policies.schema import Records, record_of
 from policies.slicing import Slices
@@ -25,12 +34,14 @@ from policies.views import Seat, View, seats, view
 from registry.catalog import AgentEntry, Catalog, SkillEntry
 from registry.model import (
     CATALOG,
+    MESSAGE_LOG,
     Action,
     AgentName,
     Call,
     JsonValue,
     Param,
     SkillId,
+    Target,
     TargetKind,
 )
 
@@ -38,7 +49,13 @@ _ACTIONS = {
     TargetKind.SKILL: {Action.LIST, Action.INVOKE},
     TargetKind.AGENT: {Action.LIST, Action.MESSAGE},
     TargetKind.CATALOG: {Action.LIST, Action.PUBLISH, Action.PIN},
+    TargetKind.CONVERSATION: {Action.READ_CONVERSATION, Action.KEEP_CONVERSATION},
+    TargetKind.MESSAGE_LOG: {Action.READ_CONVERSATION, Action.KEEP_CONVERSATION},
 }
+_SINGLE = {CATALOG: catalog_resource, MESSAGE_LOG: message_log_resource}
+"""What there is one of, and everybody knows that there is."""
+_LISTED = frozenset({TargetKind.SKILL, TargetKind.AGENT})
+_OF_THE_LOG = frozenset({TargetKind.CONVERSATION, TargetKind.MESSAGE_LOG})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +94,7 @@ class Judge:
         self._obligations = Evaluator(obligations, catalog) if policies.obligations else None
         self._view = lru_cache(maxsize=1024)(self._see)
         self._subject = lru_cache(maxsize=4096)(self._find)
+        self._conversation = lru_cache(maxsize=1024)(_conversation)
 
     def decide(self, call: Call, facts: Facts) -> Decision:
         """Judge one call. Never raises."""
@@ -138,13 +156,30 @@ class Judge:
         if subject is None:
             return opinion.unknown(errors=trouble)
         views = self._views(facts.standings, call.scopes, facts.environment)
-        if call.target.kind is not TargetKind.CATALOG:
+        if call.target.kind in _OF_THE_LOG:
+            return self._about_the_log(facts, opinion, subject, views)
+        if call.target.kind in _LISTED:
             found = [self._policies.lists(view, subject.resource) for view in views]
             if hidden := [finding for finding in found if not finding.allowed]:
                 return opinion.unknown(errors=errors_of(hidden), policies=ids(hidden))
             if call.action is Action.LIST:
                 return opinion.of(subject.entry).allows(ids(found))
         return self._judge(facts, opinion.of(subject.entry), subject, views)
+
+    def _about_the_log(self, facts: Facts, opinion: Opinion, subject: Subject, views: Sequence[View]) -> Decision:
+        """Whoever is denied what they asked, and may not read the conversation either, knows of none."""
+        found = facts.conversation
+        decision = self._judge(facts, opinion.of_operation(found.id if found else ""), subject, views)
+        if decision.allowed or not found:
+            return decision
+        reading = Matter(
+            action=Action.READ_CONVERSATION,
+            resource=subject.resource,
+            circumstances=Circumstances(facts.tainted, facts.hour, facts.approved_by),
+        )
+        if all(self._policies.finding(view, reading).allowed for view in views):
+            return decision
+        return opinion.unknown(errors=decision.errors, policies=decision.policies)
 
     def _judge(self, facts: Facts, opinion: Opinion, subject: Subject, views: Sequence[View]) -> Decision:
         """Judge the action itself on a target that the caller may know of."""
@@ -178,8 +213,12 @@ class Judge:
     def _target(self, call: Call, facts: Facts) -> tuple[Subject | None, tuple[str, ...]]:
         """The target as this judge's catalog has it; facts gathered from another catalog are no facts."""
         kind = call.target.kind
-        if kind is TargetKind.CATALOG:
-            return (self._subject(kind, call.target.name) if call.target == CATALOG else None), ()
+        if call.target in _SINGLE:
+            return self._subject(kind, call.target.name), ()
+        if kind is TargetKind.CONVERSATION:
+            if facts.conversation is None:
+                return None, (facts.trouble.message,) if facts.trouble else ()
+            return self._conversation(facts.conversation), ()
         entry = facts.skill if kind is TargetKind.SKILL else facts.agent
         if entry is None:
             return None, ()
@@ -189,8 +228,8 @@ class Judge:
         return subject, ()
 
     def _find(self, kind: TargetKind, name: str) -> Subject | None:
-        if kind is TargetKind.CATALOG:
-            return Subject(resource=catalog_resource())
+        if single := _SINGLE.get(Target(kind, name)):
+            return Subject(resource=single())
         if kind is TargetKind.AGENT:
             agent = self._catalog.agent(name)
             return Subject(resource=agent_resource(agent), entry=agent) if agent else None
@@ -216,6 +255,10 @@ class Judge:
 
     def _opinion(self, call: Call) -> Opinion:
         return Opinion(call=call, policy_version=self.version, catalog_version=self._catalog.version)
+
+
+def _conversation(conversation: OpenedConversation) -> Subject:
+    return Subject(resource=conversation_resource(conversation))
 
 
 def _name_of(entry: SkillEntry | AgentEntry) -> str:

@@ -5,7 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from registry.catalog import AgentEntry, Catalog, SkillEntry
-from registry.model import Classification, Fault, JsonObject, Principal
+from registry.model import (
+    Classification,
+    ConversationId,
+    Domain,
+    Fault,
+    InterchangeError,
+    JsonObject,
+    Principal,
+)
 from registry.subjects import About
 
 
@@ -18,6 +26,14 @@ class Standing:
     clearance: Classification = Classification.INTERNAL
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedConversation:
+    """A conversation that there is, as far as policies may ask. Neither ever changes."""
+
+    id: ConversationId
+    domain: Domain
+
+
 def no_faults() -> tuple[Fault, ...]:
     """Nothing is wrong."""
     return ()
@@ -28,8 +44,9 @@ class Facts:
     """Everything known when a call is decided.
 
     `standings` has one item for each link of the call's chain, in its order. `skill` and `agent` are the target as
-    the catalog has it, None when it does not exist or the target is of another kind. `arguments` are the caller's
-    with bound parameters filled in; `unbound` names bound parameters the chain cannot fill. `find_faults` says what is
+    the catalog has it, None when it does not exist or the target is of another kind; `conversation` is one that the log
+    has, and `trouble` why the log could not tell. `arguments` are the caller's with bound parameters filled in;
+    `unbound` names bound parameters the chain cannot fill. `find_faults` says what is
     wrong with the caller's arguments, and is only asked once the target may be listed: how long a schema takes to
     check would tell that there is one. `about` is set where all of a request to publish is about one agent. `hour` is
     0-23 UTC.
@@ -39,6 +56,8 @@ class Facts:
     standings: tuple[Standing, ...]
     skill: SkillEntry | None = None
     agent: AgentEntry | None = None
+    conversation: OpenedConversation | None = None
+    trouble: InterchangeError | None = None
     arguments: JsonObject
     find_faults: Callable[[], tuple[Fault, ...]] = no_faults
     unbound: tuple[str, ...] = ()

@@ -11,8 +11,20 @@ from policies.decision import Decision, Verdict
 from policies.evaluate import Finding
 from policies.project import shown
 from registry.catalog import AgentEntry, SkillEntry
-from registry.model import Action, Call, Fault, InvalidArguments, JsonObject, JsonValue, PrincipalKind
+from registry.model import (
+    Action,
+    Call,
+    Fault,
+    InvalidArguments,
+    JsonObject,
+    JsonValue,
+    PrincipalKind,
+    Target,
+    TargetKind,
+)
 from registry.subjects import said_of
+
+_READING = frozenset({Action.LIST, Action.READ_CONVERSATION})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +43,13 @@ class Opinion:
 
     def having_seen(self, declared: JsonObject) -> "Opinion":
         return replace(self, declared=declared) if declared else self
+
+    def of_operation(self, conversation: str) -> "Opinion":
+        """It is an operation on the message log, or on this conversation of it, by whatever name it was asked for."""
+        seen = replace(self, declared={"operation": str(self.call.content.get("operation", ""))})
+        if not conversation:
+            return seen
+        return replace(seen, call=replace(self.call, target=Target(TargetKind.CONVERSATION, conversation)))
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -73,7 +92,7 @@ class Opinion:
         faults: tuple[Fault, ...] = (),
     ) -> Decision:
         entry = self.entry
-        reads = self.call.action is Action.LIST or (isinstance(entry, SkillEntry) and entry.skill.hints.read_only)
+        reads = self.call.action in _READING or (isinstance(entry, SkillEntry) and entry.skill.hints.read_only)
         return Decision(
             verdict=verdict,
             sentence=sentence,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from policies.cedar import Entity, Uid
-from policies.facts import Standing
+from policies.facts import OpenedConversation, Standing
 from registry.catalog import AgentEntry, Catalog, SkillEntry
 from registry.model import Classification, JsonObject, JsonValue, Principal, PrincipalKind, Skill
 from registry.subjects import About
@@ -17,11 +17,12 @@ from registry.subjects import About
 _KINDS = {PrincipalKind.PERSON: "Person", PrincipalKind.AGENT: "Agent", PrincipalKind.SERVICE: "Service"}
 
 CATALOG = Entity(uid=Uid("Catalog", "catalog"), attributes={})
+MESSAGE_LOG = Entity(uid=Uid("MessageLog", "messages"), attributes={})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Resource:
-    """A target that exists. `agent` is the name of the agent it is or belongs to, empty for the catalog."""
+    """A target that exists. `agent` is the name of the agent it is or belongs to, empty for what belongs to none."""
 
     uid: Uid
     ancestors: frozenset[Uid]
@@ -154,7 +155,21 @@ def agent_resource(entry: AgentEntry) -> Resource:
 
 
 def catalog_resource() -> Resource:
-    return Resource(uid=CATALOG.uid, ancestors=frozenset({CATALOG.uid}), agent="", entities=(CATALOG,))
+    return _belonging_to_no_agent(CATALOG)
+
+
+def message_log_resource() -> Resource:
+    return _belonging_to_no_agent(MESSAGE_LOG)
+
+
+def conversation_resource(conversation: OpenedConversation) -> Resource:
+    domain = _domain(conversation.domain)
+    uid = Uid("Conversation", conversation.id)
+    return _belonging_to_no_agent(Entity(uid=uid, attributes={"domain": domain.reference()}, parents=(domain,)))
+
+
+def _belonging_to_no_agent(entity: Entity) -> Resource:
+    return Resource(uid=entity.uid, ancestors=frozenset({entity.uid, *entity.parents}), agent="", entities=(entity,))
 
 
 def about_entities(about: About, catalog: Catalog) -> tuple[Entity, ...]:

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from policies.cedar import Uid
 from policies.identity.directory import OPERATOR, Directory
-from policies.project import CATALOG, shown
+from policies.project import CATALOG, MESSAGE_LOG, shown
 from policies.rules import Rule
 from policies.schema import Mentions
 from registry.catalog import Catalog
@@ -117,6 +117,7 @@ def _registered(catalog: Catalog) -> _Names:
         "Agent": frozenset(catalog.agents) | {skill.agent for skill in skills},
         "Domain": frozenset({"", *(skill.domain for skill in skills), *(entry.agent.domain for entry in agents)}),
         "Catalog": frozenset({CATALOG.uid.id}),
+        "MessageLog": frozenset({MESSAGE_LOG.uid.id}),
     }
 
 

@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 
 @asynccontextmanager
-async def beside(running: Coroutine[None, None, None]) -> AsyncGenerator[None]:
+async def beside(running: Coroutine[Any, Any, object]) -> AsyncGenerator[None]:
     """Run something while the body lasts. What the body raises comes out as it is; if the task fails, the body ends.
 
     Raises:

@@ -6,7 +6,7 @@ One text that a database cannot keep would fail the whole transaction it shares 
 import math
 from collections.abc import Sequence
 
-from adapters.messaging.messages import LOG, New, Opening, TurnRef, unfit_for_storage
+from adapters.messaging.messages import LOG, Kind, New, Opening, TurnRef, unfit_for_storage
 from adapters.messaging.outcomes import (
     Ask,
     Asked,
@@ -24,13 +24,20 @@ from adapters.messaging.outcomes import (
     Reply,
     Retry,
 )
-from registry.model import BadRequest, ConversationId, TooLarge
+from adapters.messaging.requests import Request, size_of
+from registry.model import AgentName, BadRequest, ConversationId, TooLarge, TurnId
 
 BODY = 4 << 20
 """Bytes of a message's body, or of anything else that is kept sealed."""
 
 ID = 256
 """Bytes of an id, a sender or a device: three of them fit into one key of an index."""
+
+WORDS = 64 << 10
+"""Bytes of an error, a reason, or what else is said in passing; and of the authority that a turn keeps."""
+
+REQUEST = 16 << 20
+"""Bytes of all that one request brings."""
 
 TOGETHER = 100
 """Messages of one append."""
@@ -39,6 +46,9 @@ RECIPIENTS = 50
 
 NUMBER = 2**63 - 1
 """The highest sequence number that a database keeps."""
+
+
+_SAID_BY_THE_LOG = frozenset({Kind.CANCELLED, Kind.ERASED, Kind.ASKED})
 
 
 def check_messages(conversation: ConversationId, messages: Sequence[New]) -> None:
@@ -75,15 +85,47 @@ def check_text(what: str, *texts: str) -> None:
         raise BadRequest(f"{what} has text that no database keeps (NUL, or half a surrogate pair).")
 
 
-def check_size(what: str, content: bytes | str) -> None:
+def check_words(what: str, *texts: str) -> None:
+    """Refuse text that no database keeps as it is, or that is too long to be said in passing.
+
+    Raises:
+        BadRequest, TooLarge: it names `what`.
+    """
+    check_text(what, *texts)
+    for text in texts:
+        check_size(what, text, limit=WORDS)
+
+
+def check_size(what: str, content: bytes | str, *, limit: int = BODY) -> None:
     """Refuse what is too long.
 
     Raises:
         TooLarge: it names `what`, and the limit.
     """
-    if len(content) > BODY:
-        unit = "bytes" if isinstance(content, bytes) else "characters"
-        raise TooLarge(f"{what} has {len(content):,} {unit}; {BODY:,} are allowed.")
+    size = len(content) if isinstance(content, bytes) or content.isascii() else len(content.encode())
+    if size > limit:
+        raise TooLarge(f"{what} has {size:,} bytes; {limit:,} are allowed.")
+
+
+def check_request(request: Request) -> None:
+    """Refuse a request that brings more than a transaction should.
+
+    Raises:
+        TooLarge: it names the limit.
+    """
+    if (size := size_of(request)) > REQUEST:
+        raise TooLarge(f"The request brings {size:,} bytes in all; {REQUEST:,} are allowed.")
+
+
+def check_agent(agent: AgentName) -> None:
+    """Refuse what no agent is named.
+
+    Raises:
+        BadRequest: it is empty, too long, not storable, or has white space.
+    """
+    check_id("agent", agent)
+    if agent.split() != [agent]:
+        raise BadRequest(f"An agent's name has no white space: {agent[:100]!r}.")
 
 
 def check_seconds(what: str, seconds: float | None) -> None:
@@ -112,8 +154,20 @@ def check_turn(of: TurnRef) -> None:
     Raises:
         BadRequest: it says what is wrong.
     """
-    for what, value in (("conversation", of.conversation), ("agent", of.agent), ("turn", of.turn)):
-        check_id(what, value)
+    check_id("conversation", of.conversation)
+    check_agent(of.agent)
+    check_id("turn", of.turn)
+
+
+def check_new_turn(turn: TurnId) -> None:
+    """Refuse an id that no turn is opened with: what the log says of one begins with its id and a colon.
+
+    Raises:
+        BadRequest: it says what is wrong.
+    """
+    check_id("turn", turn)
+    if ":" in turn:
+        raise BadRequest(f"The id of a turn has no colon: {turn[:100]!r}.")
 
 
 def check_opening(opening: Opening) -> None:
@@ -122,7 +176,7 @@ def check_opening(opening: Opening) -> None:
     Raises:
         BadRequest: it says what is wrong.
     """
-    check_text("The opening", opening.domain, opening.started_by, opening.started_by_issuer)
+    check_words("The opening", opening.domain, opening.started_by, opening.started_by_issuer)
 
 
 def check_lease(lease: Lease) -> None:
@@ -145,13 +199,13 @@ def check_outcome(outcome: Outcome) -> None:
     """
     match outcome:
         case Retry():
-            check_text("The error", outcome.error)
+            check_words("The error", outcome.error)
             check_seconds("A delay", outcome.after)
         case Dead():
-            check_text("The error", outcome.error)
+            check_words("The error", outcome.error)
             check_size("The message that says why it failed", outcome.body)
         case Rejected():
-            check_text("The reason", outcome.reason)
+            check_words("The reason", outcome.reason)
             check_size("The message that says why it was rejected", outcome.body)
         case Done():
             check_seconds("A review", outcome.review_within)
@@ -192,9 +246,13 @@ def check_effects(effects: Sequence[Effect]) -> None:
 def _check_message(new: New, *, where: str) -> None:
     if new.sender == LOG:
         raise BadRequest(f"{where}: nobody but the log itself speaks as {LOG}.")
-    texts = (new.issuer, new.text, new.updates, new.turn)
-    check_text(where, new.id, new.sender, *texts, *(text for to in new.to for text in (to.agent, to.turn)))
-    for name, value in (("id", new.id), ("sender", new.sender), *(("recipient", to.agent) for to in new.to)):
+    if new.kind in _SAID_BY_THE_LOG:
+        raise BadRequest(f"{where}: nobody but the log itself says that something was {new.kind}.")
+    if new.turn and new.id.startswith(f"{new.turn}:"):
+        raise BadRequest(f"{where}: an id that begins with the turn's own and a colon is the log's to give.")
+    check_text(where, new.id, new.sender, new.text)
+    check_words(where, new.issuer, new.updates, new.turn)
+    for name, value in (("id", new.id), ("sender", new.sender)):
         if not 1 <= len(value.encode()) <= ID:
             raise BadRequest(f"{where}: its {name} has {len(value.encode())} bytes; 1 to {ID} are allowed.")
     check_size(f"The body of {where}", new.body)
@@ -202,8 +260,9 @@ def _check_message(new: New, *, where: str) -> None:
     if len(new.to) > RECIPIENTS or len({to.agent for to in new.to}) < len(new.to):
         raise BadRequest(f"{where}: it goes to at most {RECIPIENTS} agents, to each once.")
     for to in new.to:
-        check_id(f"turn that {where} opens", to.turn)
-        check_size(f"The authority of {where}", to.authority)
+        check_agent(to.agent)
+        check_new_turn(to.turn)
+        check_size(f"The authority of {where}", to.authority, limit=WORDS)
     if new.answers is not None:
         check_turn(new.answers.of)
         check_id("question", new.answers.question)
@@ -214,6 +273,8 @@ def _check_message(new: New, *, where: str) -> None:
 def _check_replies(replies: Sequence[Reply]) -> None:
     for number, reply in enumerate(replies, 1):
         check_text(f"Reply {number}", reply.text)
+        if reply.kind in _SAID_BY_THE_LOG:
+            raise BadRequest(f"Reply {number}: nobody but the log itself says that something was {reply.kind}.")
         check_size(f"The body of reply {number}", reply.body)
         check_size(f"The search text of reply {number}", reply.text)
 

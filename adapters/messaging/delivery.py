@@ -18,10 +18,11 @@ A mailbox is in one of four states, and only these things happen to it:
 The head stays the head until its delivery ends: not a later message, nor an urgent one, comes between two attempts.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from adapters.messaging.errors import AlreadySettled, Fenced
+from adapters.messaging.records import record
 from registry.model import NO_TURN, AgentName, ConversationId, TurnId
 
 
@@ -34,11 +35,11 @@ class MailboxState(StrEnum):
     PARKED = "parked"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Mailbox:
     """The durable cursor of one recipient in one conversation.
 
-    `cursor` is the highest sequence number whose delivery ended in its order; it never falls. `head` is the message to
+    `cursor` is the highest sequence number whose delivery began and ended in its order; it never falls. `head` is the message to
     be delivered (0: none), `attempts` how often it was handed out. `ready_at` is, by the log's clock, when the head may
     be handed out: at once, after a backoff, or when the lease of `owner` ends; None where nothing is to be done.
     `fence` rises whenever the right to deliver changes hands; `settled` is the fence of the last settled delivery.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from adapters.messaging.log import Devices, Found, TurnMark, WhichLetters, WhichTurns
+from adapters.messaging.log import Devices, Found, LetterMark, TurnMark, WhichLetters, WhichTurns
 from adapters.messaging.messages import Conversation, DeadLetter, Message, TurnRef
 from adapters.messaging.outcomes import Delivery, Lease
 from adapters.messaging.requests import Request
@@ -108,9 +108,7 @@ class Rows(Protocol):
         """See `History.search`; of what is indexed."""
         ...
 
-    async def dead(
-        self, which: WhichLetters, *, after: tuple[float, ConversationId, int] | None, limit: int
-    ) -> Sequence[DeadLetter]:
+    async def dead(self, which: WhichLetters, *, after: LetterMark | None, limit: int) -> Sequence[DeadLetter]:
         """See `History.dead`."""
         ...
 

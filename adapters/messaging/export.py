@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from adapters.messaging.log import History, TurnMark, WhichLetters, WhichTurns
+from adapters.messaging.log import History, LetterMark, TurnMark, WhichLetters, WhichTurns
 from adapters.messaging.messages import (
     Conversation,
     DeadLetter,
@@ -141,12 +141,11 @@ async def _turns(history: History, conversation: ConversationId) -> AsyncIterato
 async def _letters(history: History, conversation: ConversationId) -> AsyncIterator[DeadLetter]:
     for redriven in (False, True):
         which = WhichLetters(conversation=conversation, redriven=redriven)
-        after: tuple[float, ConversationId, int] | None = None
+        after: LetterMark | None = None
         while page := await history.dead(which, after=after, limit=_PAGE):
             for letter in page:
-                if bool(letter.redriven_as) is redriven:
-                    yield letter
-            after = (page[-1].at, page[-1].of.conversation, page[-1].seq)
+                yield letter
+            after = LetterMark.behind(page[-1])
 
 
 def _line(content: Mapping[str, Any]) -> bytes:
@@ -158,7 +157,7 @@ def _body(body: bytes) -> dict[str, Any]:
         read: Any = orjson.loads(body)
         if orjson.dumps(read, option=orjson.OPT_SORT_KEYS) == body:
             return {"body": read}
-    except orjson.JSONDecodeError:
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):  # deeper than it can be written again
         pass
     return {"bodyBase64": base64.b64encode(body).decode()}
 
@@ -279,13 +278,13 @@ def _digest_in(content: Mapping[str, Any]) -> str:
         body = base64.b64decode(content["bodyBase64"])
     else:
         body = orjson.dumps(content["body"], option=orjson.OPT_SORT_KEYS)
-    nowhere = TurnRef(conversation=ConversationId(""), agent=AgentName(""), turn=NO_TURN)
+    answered = TurnRef(conversation=ConversationId(""), agent=AgentName(""), turn=content["turn"])
     new = New(
         id=content["id"],
         sender=content["sender"],
         kind=Kind(content["kind"]),
         to=tuple(To(agent=agent, turn=NO_TURN) for agent in content["to"]),
-        answers=QuestionRef(of=nowhere, question=content["answers"]) if content["answers"] else None,
+        answers=QuestionRef(of=answered, question=content["answers"]) if content["answers"] else None,
         updates=content["updates"],
         body=body,
     )

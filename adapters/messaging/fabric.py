@@ -10,6 +10,7 @@ import asyncio
 import os
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
@@ -30,6 +31,8 @@ SHARDS = 256
 SPACING = 0.005
 """Seconds between two tells of a topic: what happens in between is told together."""
 
+_EVERYWHERE = "grown.all"
+_FEW = 8  # shards; where more have news, all are told together
 _TOGETHER = 2000  # conversations in one tell
 _ORIGIN = 8  # bytes in front of each tell, which say whose it is
 
@@ -116,6 +119,11 @@ class Watch:
         self.tail = 0
         self._waiting: dict[asyncio.Future[None], int] = {}
 
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
     def heard(self, tail: int) -> None:
         """Wake those who wait for what is behind an earlier message than this one."""
         self.tail = max(self.tail, tail)
@@ -154,7 +162,7 @@ class Wakes:
         self._fabric = fabric
         self._origin = os.urandom(_ORIGIN)
         self._watches: WeakValueDictionary[ConversationId, Watch] = WeakValueDictionary()
-        self._heard_shards: dict[int, Stop] = {}
+        self._heard_grown: dict[str, Stop] = {}
         self._heard_agents: dict[AgentName, Stop] = {}
         self._waiting: set[_Mail] = set()
         self._mail: set[AgentName] = set()
@@ -179,11 +187,14 @@ class Wakes:
     async def mail(self, agents: Collection[AgentName], *, seconds: float) -> None:
         """Wait until one of these agents may have mail; at most so many seconds, and at most `poll`.
 
-        Mail that came while nobody waited for it lets the next one go on at once.
+        Mail that came while nobody waited for it lets the next one go on at once, and so does an agent that was never
+        waited for before.
         """
         wanted = frozenset(agents)
-        for agent in wanted - self._heard_agents.keys():
-            self._heard_agents[agent] = self._fabric.hear(f"ready.{agent}", self._listener_for(agent))
+        if unheard := wanted - self._heard_agents.keys():
+            for agent in unheard:
+                self._heard_agents[agent] = self._fabric.hear(f"ready.{agent}", self._listener_for(agent))
+            return  # what came while nobody listened has to be looked for
         if here := wanted & self._mail:
             self._mail -= here
             return
@@ -202,17 +213,17 @@ class Wakes:
         watch = self._watches.get(conversation)
         if watch is None:
             watch = self._watches[conversation] = Watch(conversation)
-            shard = shard_of(conversation)
-            if shard not in self._heard_shards:
-                self._heard_shards[shard] = self._fabric.hear(f"grown.{shard}", self._hear_grown)
+            for topic in (_topic_of(conversation), _EVERYWHERE):
+                if topic not in self._heard_grown:
+                    self._heard_grown[topic] = self._fabric.hear(topic, self._hear_grown)
         return watch
 
     def watches(self) -> list[Watch]:
         """All that are kept by somebody. Shards in which there are none are no longer listened to."""
         watches = list(self._watches.values())
-        needed = {shard_of(watch.conversation) for watch in watches}
-        for shard in self._heard_shards.keys() - needed:
-            self._heard_shards.pop(shard)()
+        needed = {_topic_of(watch.conversation) for watch in watches}
+        for topic in self._heard_grown.keys() - needed - ({_EVERYWHERE} if watches else set()):
+            self._heard_grown.pop(topic)()
         return watches
 
     def close(self) -> None:
@@ -220,9 +231,9 @@ class Wakes:
         if self._telling is not None:
             self._telling.cancel()
             self._tell()
-        for stop in (*self._heard_shards.values(), *self._heard_agents.values()):
+        for stop in (*self._heard_grown.values(), *self._heard_agents.values()):
             stop()
-        self._heard_shards.clear()
+        self._heard_grown.clear()
         self._heard_agents.clear()
 
     def _wake(self, grown: Mapping[ConversationId, int]) -> None:
@@ -245,8 +256,9 @@ class Wakes:
         self._told_at = asyncio.get_running_loop().time()
         grown, self._grown = self._grown, {}
         ready, self._ready = self._ready, set()
-        for shard, together in _by_shard(grown):
-            self._fabric.tell(f"grown.{shard}", self._origin + orjson.dumps(together))
+        for topic, together in _by_topic(grown).items():
+            for piece in _pieces(together):
+                self._fabric.tell(topic, self._origin + orjson.dumps(piece))
         for agent in ready:
             self._fabric.tell(f"ready.{agent}", self._origin)
 
@@ -279,15 +291,26 @@ def shard_of(conversation: ConversationId) -> int:
     return zlib.crc32(conversation.encode(errors="surrogatepass")) % SHARDS
 
 
-def _by_shard(grown: Mapping[ConversationId, int]) -> Iterable[tuple[int, dict[ConversationId, int]]]:
-    """What has grown, by shard, and not too much of it together."""
-    shards: dict[int, dict[ConversationId, int]] = {}
+def _topic_of(conversation: ConversationId) -> str:
+    return f"grown.{shard_of(conversation)}"
+
+
+def _by_topic(grown: Mapping[ConversationId, int]) -> Mapping[str, dict[ConversationId, int]]:
+    """What is told where: by shard while it is little, and otherwise in one topic that all hear."""
+    topics: dict[str, dict[ConversationId, int]] = {}
     for conversation, tail in grown.items():
-        together = shards.setdefault(shard_of(conversation), {})
-        together[conversation] = tail
-        if len(together) == _TOGETHER:
-            yield shard_of(conversation), shards.pop(shard_of(conversation))
-    yield from shards.items()
+        topics.setdefault(_topic_of(conversation), {})[conversation] = tail
+        if len(topics) > _FEW:
+            return {_EVERYWHERE: dict(grown)}
+    return topics
+
+
+def _pieces(together: dict[ConversationId, int]) -> Iterable[dict[ConversationId, int]]:
+    """What is told together, and not too much of it."""
+    if len(together) <= _TOGETHER:
+        return (together,)
+    told = iter(together.items())
+    return iter(lambda: dict(islice(told, _TOGETHER)), {})
 
 
 def _read_grown(payload: bytes) -> Mapping[ConversationId, int]:

@@ -10,28 +10,34 @@ import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from adapters.messaging.beside import beside
 from adapters.messaging.engine import Rows
 from adapters.messaging.errors import LogUnavailable
 from adapters.messaging.fabric import Wakes, Watch
-from adapters.messaging.log import Devices, Found, Keeping, TurnMark, WhichLetters, WhichTurns
-from adapters.messaging.messages import Conversation, DeadLetter, Message
+from adapters.messaging.log import Devices, Found, Keeping, LetterMark, TurnMark, WhichLetters, WhichTurns
+from adapters.messaging.messages import Conversation, DeadLetter, Message, unfit_for_storage
 from adapters.messaging.turns import Turn
-from registry.model import ConversationId, Overloaded, Unknown
+from registry.model import BadRequest, ConversationId, InterchangeError, Overloaded, Unknown
 
 _PAGE = 100  # messages that are read at once for one who follows
 _ASKED = 1000  # conversations that one poll asks for at once
 _INDEXED = 500  # messages that are made ready to be found at once
 _ROUNDS = 40
 _MOST = 100_000  # of whatever is asked for at once
+_WORDS = 32  # of one search
+_LETTERS = 1000
 _LAST = 1 << 62  # no number is higher
 
 _log = logging.getLogger(__name__)
 
 
 class Follower:
-    """Reads from an engine; see `History`. `watching` has to be entered for `follow` to be complete."""
+    """Reads from an engine; see `History`. `watching` has to be entered for `follow` to be complete.
+
+    Text that no database keeps is a BadRequest everywhere; numbers that none can be are taken for the nearest that can.
+    """
 
     def __init__(self, rows: Rows, *, keeping: Keeping, wakes: Wakes) -> None:
         self._rows = rows
@@ -57,12 +63,14 @@ class Follower:
         self, *, ids: Sequence[ConversationId] = (), after: ConversationId | None = None, limit: int = 100
     ) -> Sequence[Conversation]:
         """See `History`."""
+        _check_texts(*ids, after or "")
         return await self._rows.conversations(ids=ids, after=after, limit=_some(limit))
 
     async def page(
         self, conversation: ConversationId, *, after: int = 0, before: int | None = None, limit: int = 100
     ) -> Sequence[Message]:
         """See `History`."""
+        _check_texts(conversation)
         before = None if before is None else _number(before)
         page = await self._rows.page(conversation, after=_number(after), before=before, limit=_some(limit))
         if page is None:
@@ -71,10 +79,14 @@ class Follower:
 
     def follow(self, conversation: ConversationId, *, after: int = 0) -> "Following":
         """See `History`."""
+        _check_texts(conversation)  # before it is watched: a poll that asks for it would fail for all
         return Following(self, self._wakes.watch(conversation), _number(after))
 
     async def turns(self, which: WhichTurns, *, behind: TurnMark | None = None, limit: int = 100) -> Sequence[Turn]:
         """See `History`."""
+        _check_texts(
+            which.conversation or "", *which.turns, *which.agents, which.started_by, behind.turn if behind else ""
+        )
         return await self._rows.turns(which, behind=behind, limit=_some(limit))
 
     async def search(
@@ -83,19 +95,29 @@ class Follower:
         """See `History`.
 
         Raises:
+            BadRequest: it has more words than a search takes.
             Overloaded: much was said that no search has looked for yet; each try brings the next one nearer.
         """
+        _check_texts(words, *(conversations or ()))
+        wanted = dict.fromkeys(words.split())  # a word that is said again costs the databases much, and changes nothing
+        if len(wanted) > _WORDS or sum(map(len, wanted)) > _LETTERS:
+            raise BadRequest(f"A search takes at most {_WORDS} different words, of {_LETTERS:,} characters in all.")
         await self._bring_index_up_to_date()
-        return await self._rows.search(words, conversations=conversations, limit=_some(limit))
+        return await self._rows.search(" ".join(wanted), conversations=conversations, limit=_some(limit))
 
     async def dead(
-        self, which: WhichLetters, *, after: tuple[float, ConversationId, int] | None = None, limit: int = 100
+        self, which: WhichLetters, *, after: LetterMark | None = None, limit: int = 100
     ) -> Sequence[DeadLetter]:
         """See `History`."""
+        if after is not None:
+            after = replace(after, seq=_number(after.seq))
+            _check_texts(after.conversation, after.agent)
+        _check_texts(which.conversation or "", which.agent or "")
         return await self._rows.dead(which, after=after, limit=_some(limit))
 
     async def devices(self, conversation: ConversationId) -> Devices:
         """See `History`."""
+        _check_texts(conversation)
         return await self._rows.devices(conversation)
 
     async def read_on(self, watch: Watch, after: int) -> "_Reading":
@@ -144,8 +166,8 @@ class Follower:
             await asyncio.sleep(self._wakes.poll)
             try:
                 await self._look()
-            except LogUnavailable as unavailable:
-                self._note_away(unavailable)
+            except InterchangeError as error:  # whatever it is, those who follow are not left alone with it
+                self._note_away(error)
 
     async def _look(self) -> None:
         watches = self._wakes.watches()
@@ -156,7 +178,7 @@ class Follower:
             for watch in asked:
                 watch.heard(tails.get(watch.conversation, 0))
 
-    def _note_away(self, why: LogUnavailable) -> None:
+    def _note_away(self, why: InterchangeError) -> None:
         if not self._away:
             self._away = True
             _log.warning("The log cannot be read; whoever follows a conversation waits.", extra={"error": str(why)})
@@ -193,12 +215,12 @@ class Following:
             raise RuntimeError("Only one at a time can wait for the next message: follow twice instead.")
         self._reading = True
         try:
-            while not self._page:
-                if self._closed:
-                    raise StopAsyncIteration
+            while not self._closed and not self._page:
                 await self._read_on()
         finally:
             self._reading = False
+        if self._closed or not self._page:
+            raise StopAsyncIteration
         message = self._page.popleft()
         self._after = message.seq
         return message
@@ -210,7 +232,7 @@ class Following:
 
     async def aclose(self) -> None:
         """End it: there are no more messages."""
-        self._closed, self._page = True, None
+        self._closed = True
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 
@@ -250,6 +272,16 @@ class _Reading:
         self.page: Sequence[Message] | None = None
         self.is_done = False
         self.over = asyncio.Event()
+
+
+def _check_texts(*texts: str) -> None:
+    """Refuse to look for what cannot be there, in one way whatever the database.
+
+    Raises:
+        BadRequest: a text has what no database keeps.
+    """
+    if unfit_for_storage(texts) is not None:
+        raise BadRequest("What is looked for has text that no database keeps (NUL, or half a surrogate pair).")
 
 
 def _number(number: int) -> int:

@@ -142,11 +142,27 @@ class WhichTurns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WhichLetters:
-    """Which dead letters are asked for; by default those that were not redriven."""
+    """Which dead letters are asked for: those that were not redriven, or those that were."""
 
     conversation: ConversationId | None = None
     agent: AgentName | None = None
     redriven: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LetterMark:
+    """A place in a list of dead letters: the next page begins behind it. One message may have several, one of each of
+    its recipients."""
+
+    at: float
+    conversation: ConversationId
+    seq: int
+    agent: AgentName
+
+    @classmethod
+    def behind(cls, letter: DeadLetter) -> "LetterMark":
+        """The place behind this one."""
+        return cls(letter.at, letter.of.conversation, letter.seq, letter.of.agent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,9 +212,9 @@ class History(Protocol):
         ...
 
     async def dead(
-        self, which: WhichLetters, *, after: tuple[float, ConversationId, int] | None = None, limit: int = 100
+        self, which: WhichLetters, *, after: LetterMark | None = None, limit: int = 100
     ) -> Sequence[DeadLetter]:
-        """Dead letters, the oldest first, from behind (at, conversation, seq) on."""
+        """Dead letters, the oldest first, from behind `after` on."""
         ...
 
     async def devices(self, conversation: ConversationId) -> Devices:

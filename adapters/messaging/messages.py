@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from adapters.messaging.records import record
 from registry.model import NO_TURN, AgentName, ConversationId, TurnId
 
 
@@ -45,7 +46,7 @@ class QuestionRef:
     question: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class To:
     """A recipient, and the turn that the message opens in its mailbox.
 
@@ -57,7 +58,7 @@ class To:
     authority: bytes = b""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class New:
     """A message to be appended.
 
@@ -86,7 +87,7 @@ class New:
         return self.answers.of.turn if self.answers else self.turn
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Message:
     """A message as the log has it. `at` is in seconds since the epoch; `digest` is SHA-256 of all that must not change
     (see `digest_of`). `erased`: the body was blanked."""
@@ -117,7 +118,7 @@ class Opening:
     started_by_issuer: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Conversation:
     """A conversation as the log has it. `tail` is the sequence number of its last message; `hold` says why nothing of
     it may be erased, empty where nothing forbids it."""
@@ -146,11 +147,11 @@ class DeadLetter:
 def digest_of(new: New) -> bytes:
     """SHA-256 over kind, recipients, answered question, updated message and body: what a repetition must not change.
 
-    The turn is not part of it: who repeats a message gets the turn that the first one opened.
+    The turn that a message opens is not part of it: who repeats one gets the turn that the first one opened.
     """
     recipients = " ".join(to.agent for to in new.to)
-    answered = new.answers.question if new.answers else ""
-    head = "\0".join((new.kind, recipients, answered, new.updates))
+    turn, answered = (new.answers.of.turn, new.answers.question) if new.answers else ("", "")
+    head = "\0".join((new.kind, recipients, turn, answered, new.updates))
     digest = hashlib.sha256(head.encode())
     digest.update(b"\0")
     digest.update(new.body)

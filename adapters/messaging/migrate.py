@@ -5,6 +5,8 @@ Alembic and SQLAlchemy are imported only where there is something to migrate: no
 """
 
 import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,28 +24,19 @@ HEAD = "0001"
 VERSION_TABLE = "log_version"
 """Where a database keeps its revision. The name is our own: the database may be shared."""
 
-_LOCK = 0x1C_106
-"""What keeps two upgrades of one PostgreSQL apart."""
-
 
 async def upgrade(url: str) -> tuple[str | None, str]:
     """Run the migrations that a database lacks, all or none; returns its revision before (None: no tables) and now.
 
     Raises:
         BadRequest: the URL names no engine.
-        Refused: the database was written by a newer version.
+        Refused: the database was written by a newer version, or a SQLite file is no log.
         LogUnavailable: it cannot be reached or written.
     """
-    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415  see above
-
-    try:
-        if url.startswith("sqlite:///"):
-            return await asyncio.to_thread(upgrade_sqlite, Path(url.removeprefix("sqlite:///")))
-        if url.startswith(("postgresql://", "postgres://")):
-            return await _upgrade_postgres(url)
-    except (DBAPIError, OSError) as error:
-        why = error.orig if isinstance(error, DBAPIError) else error
-        raise LogUnavailable(f"The log's database cannot be upgraded, and was left as it was: {why}.") from None
+    if url.startswith("sqlite:///"):
+        return await asyncio.to_thread(upgrade_sqlite, Path(url.removeprefix("sqlite:///")))
+    if url.startswith(("postgresql://", "postgres://")):
+        return await _upgrade_postgres(url)
     raise BadRequest(f"The log's URL begins with {url.split(':', 1)[0]!r}; use sqlite:///PATH or postgresql://….")
 
 
@@ -55,23 +48,32 @@ def upgrade_sqlite(path: Path) -> tuple[str | None, str]:
     engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)))
     event.listen(engine, "connect", _leave_transactions_to_us)
     event.listen(engine, "begin", _begin)
-    try:
-        with engine.begin() as connection:
-            return _migrate(connection)
-    finally:
-        engine.dispose()
+    with _clear_errors():
+        try:
+            with engine.begin() as connection:
+                tables = sa.inspect(connection).get_table_names()
+                if tables and VERSION_TABLE not in tables:
+                    raise Refused(f"The database {path} has tables, and they are not those of a conversation log.")
+                return _migrate(connection)
+        finally:
+            engine.dispose()
 
 
 async def _upgrade_postgres(url: str) -> tuple[str | None, str]:
-    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415  see above
+    from adapters.messaging.postgres.migrating import in_transaction  # noqa: PLC0415  see above
 
-    engine = create_async_engine("postgresql+asyncpg://" + url.split("://", 1)[1])
+    return await in_transaction(url, _migrate)
+
+
+@contextmanager
+def _clear_errors() -> Generator[None]:
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415  see above
+
     try:
-        async with engine.begin() as connection:
-            await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
-            return await connection.run_sync(_migrate)
-    finally:
-        await engine.dispose()
+        yield
+    except (DBAPIError, OSError) as error:
+        why = error.orig if isinstance(error, DBAPIError) else error
+        raise LogUnavailable(f"The log's database cannot be upgraded, and was left as it was: {why}.") from None
 
 
 def _migrate(connection: "sa.Connection") -> tuple[str | None, str]:
@@ -126,14 +128,9 @@ def _revision_of_file(path: Path) -> str | None:
 
 
 async def _revision_of_postgres(url: str) -> str | None:
-    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415  see above
+    from adapters.messaging.postgres.migrating import in_transaction  # noqa: PLC0415  see above
 
-    engine = create_async_engine("postgresql+asyncpg://" + url.split("://", 1)[1])
-    try:
-        async with engine.connect() as connection:
-            return await connection.run_sync(_revision)
-    finally:
-        await engine.dispose()
+    return await in_transaction(url, _revision)
 
 
 def _revision(connection: "sa.Connection") -> str | None:

@@ -4,7 +4,6 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from adapters.messaging.fabric import Fabric, InProcessFabric, Wakes
 from adapters.messaging.follower import Follower
@@ -57,7 +56,7 @@ async def open_log(url: str, *, fabric: Fabric, poll: float = 1.0) -> AsyncGener
     wakes = Wakes(fabric, poll=poll)
     async with AsyncExitStack() as opened:
         opened.callback(wakes.close)
-        match urlsplit(url).scheme:
+        match url.partition("://")[0]:
             case "sqlite":
                 from adapters.messaging.sqlite.engine import SqliteEngine  # noqa: PLC0415  only one of the two is needed
 
@@ -81,4 +80,4 @@ def _path(url: str) -> Path:
         raise BadRequest(
             f"The log's URL {url!r} names no file: use sqlite:///PATH, with a fourth slash if it is absolute."
         )
-    return Path(path)
+    return Path(path).absolute()  # where it is does not change with the folder that the process is in

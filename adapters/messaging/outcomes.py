@@ -7,6 +7,7 @@ says nothing twice. Delays are in seconds from now: the log's clock is the only 
 from dataclasses import dataclass
 
 from adapters.messaging.messages import Kind, Message, TurnRef
+from adapters.messaging.records import record
 from adapters.messaging.turns import TurnChange
 from registry.model import AgentName, ConversationId, TurnId
 
@@ -19,7 +20,7 @@ class Lease:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Delivery:
     """The duty to bring one message to one agent.
 

@@ -6,7 +6,7 @@ turn may do; here is what that means for all of them together.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -32,6 +32,7 @@ from adapters.messaging.outcomes import (
     Retry,
     delivery_id,
 )
+from adapters.messaging.records import record
 from adapters.messaging.requests import (
     Append,
     Erase,
@@ -54,7 +55,7 @@ from adapters.messaging.turns import ENDED, Turn, TurnChange, TurnState, after
 from registry.model import NO_TURN, AgentName, BadRequest, ConversationId, Refused, TurnId, Unknown
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Placed:
     """Where a message is. `duplicate`: it was there before, and `turn` is the one it opened then."""
 
@@ -63,7 +64,7 @@ class Placed:
     duplicate: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Appended:
     """What was appended, in the order it was given, and where the conversation ends now.
 
@@ -300,7 +301,7 @@ def _end(outcome: Outcome, delivery: Delivery, mailbox: Mailbox, turn: Turn, dra
     """One outcome: the turn and the mailbox that follow, and the messages that say so."""
     now = draft.sheet.now
     passes = 0 if turn.urgent else delivery.message.seq
-    over = replace(turn, due=0, urgent=False, error="")
+    over = replace(turn, due=0, urgent=False, error="", changed_at=draft.sheet.at)
     match outcome:
         case Retry():
             draft.put_turn(replace(turn, state=after(turn.state, TurnChange.ATTEMPT_LOST), error=outcome.error))
@@ -431,7 +432,9 @@ def _put_out(turn: Turn, state: TurnState, *, how: str, draft: Draft) -> None:
     """End a turn wherever it is: nothing of it is delivered any more, and whoever holds it is fenced."""
     mailbox = draft.mailbox(turn.agent)
     if turn.due and mailbox.head == turn.due:
-        draft.vacate(mailboxes.withdrawn(mailbox, passes=0 if turn.urgent else turn.due))
+        # Only what was handed out moves the cursor: whether the rest was the head already depends on the transaction.
+        begun = mailbox.attempts > 0 and not turn.urgent
+        draft.vacate(mailboxes.withdrawn(mailbox, passes=turn.due if begun else 0))
     elif mailbox.parked == turn.id:
         draft.vacate(mailboxes.withdrawn(mailbox, passes=0))
     if turn.question:

@@ -12,6 +12,7 @@ from adapters.messaging.messages import New, Opening, TurnRef
 from adapters.messaging.outcomes import (
     Asked,
     ChangeTurn,
+    Dead,
     Deferred,
     Delivery,
     Done,
@@ -20,11 +21,14 @@ from adapters.messaging.outcomes import (
     HoldCall,
     Lease,
     Outcome,
+    Rejected,
+    Retry,
 )
+from adapters.messaging.records import record
 from registry.model import AgentName, ConversationId, TurnId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Append:
     """Add messages at the tail; see `ConversationLog.append`."""
 
@@ -165,6 +169,42 @@ def wanted(requests: Sequence[Request]) -> Wanted:
         found.conversations.add(request.conversation)
         _WANTS[type(request)](request, found)
     return found
+
+
+def size_of(request: Request) -> int:
+    """How many bytes a request brings, of what has no small bound of its own."""
+    match request:
+        case Append():
+            return sum(_size_of_message(new) for new in request.messages) + _size_of_effects(request.effects)
+        case Settle():
+            return _size_of_outcome(request.outcome) + _size_of_effects(request.effects)
+        case Revoke() | Expire():
+            return len(request.body)
+        case Erase():
+            return len(request.reason)
+        case _:
+            return 0
+
+
+def _size_of_message(new: New) -> int:
+    return len(new.body) + len(new.text) + sum(len(to.authority) for to in new.to)
+
+
+def _size_of_outcome(outcome: Outcome) -> int:
+    match outcome:
+        case Done() | Deferred():
+            return sum(len(reply.body) + len(reply.text) for reply in outcome.replies)
+        case Asked():
+            asked = len(outcome.question.body) + len(outcome.question.text)
+            return asked + sum(len(reply.body) + len(reply.text) for reply in outcome.replies)
+        case Dead() | Rejected():
+            return len(outcome.body)
+        case Retry():
+            return 0
+
+
+def _size_of_effects(effects: Sequence[Effect]) -> int:
+    return sum(len(getattr(effect, "body", b"")) + len(getattr(effect, "sealed", b"")) for effect in effects)
 
 
 def cancelled_id(turn: TurnId) -> str:

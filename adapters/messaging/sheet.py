@@ -115,6 +115,9 @@ class Sheet:
         for key, message in self.messages.items():
             if blank.covers(message):
                 self.messages[key] = replace(message, body=b"", text="", erased=True)
+        self.written.pushes[:] = [
+            (of, replace(push, body=b"") if of == blank.conversation else push) for of, push in self.written.pushes
+        ]
 
     def promote(self, found: Iterable[tuple[MailboxKey, int]]) -> None:
         """Give vacated mailboxes their next head (0: there is none). To be called once, after the turns were written

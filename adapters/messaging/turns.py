@@ -4,11 +4,11 @@ Pure. A turn is what A2A calls a task; `plan` (above) decides which change an ou
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
 from adapters.messaging.errors import TurnOver
+from adapters.messaging.records import record
 from registry.model import AgentName, ConversationId, TurnId
 
 
@@ -90,7 +90,7 @@ ENDED = frozenset(state for state, changes in TURNS.items() if not changes)
 """The states a turn never leaves."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Turn:
     """A turn as the log has it.
 

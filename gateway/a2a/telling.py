@@ -13,7 +13,19 @@ from typing import Final, TypeAlias
 from a2a.types import a2a_pb2 as wire
 
 from gateway.a2a.writing import Ids, answer_parts, write_answer, write_artifact, write_end, write_failure, write_status
-from registry.model import Artifact, Call, Delta, Emission, InterchangeError, JsonValue, Part, Progress, Result, Said
+from registry.model import (
+    Artifact,
+    Call,
+    Delta,
+    Emission,
+    InterchangeError,
+    Item,
+    JsonValue,
+    Part,
+    Progress,
+    Result,
+    Said,
+)
 
 Event: TypeAlias = wire.Message | wire.Task | wire.TaskStatusUpdateEvent | wire.TaskArtifactUpdateEvent
 
@@ -53,6 +65,8 @@ class Telling:
             case Delta():
                 piece = _apart(Artifact(id=emission.artifact, parts=(emission.part,)))
                 yield self._artifact(piece, append=piece.id in self._made)
+            case Item():  # of an operator's answer
+                return
 
     def end(self, result: Result) -> Iterator[Event]:
         """The events that tell of a good end."""

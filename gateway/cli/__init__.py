@@ -20,6 +20,8 @@ COMMANDS = {
     "token": ("gateway.cli.login", "print a token of a demo persona"),
     "call": ("gateway.cli.call", "call a skill or an agent through a gateway"),
     "registry": ("gateway.cli.registry", "publish, inspect, approve, bind"),
+    "messages": ("gateway.cli.messages", "look at conversations, redrive, hold, erase, export"),
+    "db": ("gateway.cli.db", "bring a gateway's databases to the tables of this version"),
     "agents": ("gateway.cli.agents", "serve a LangGraph graph as an agent; an agent's credential"),
     "conform": ("gateway.cli.conform", "examine a server's MCP and A2A from outside"),
     "protos": ("gateway.cli.protos", "write our protos for your build"),

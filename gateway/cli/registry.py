@@ -1,7 +1,7 @@
 """`interchange registry …`: publish, inspect, approve, bind. A client of the operators' door like any other.
 
 Each command is one row of arguments and one function from options to what it prints; how the registry is reached is
-`gateway.cli.registry_transport`'s.
+`gateway.cli.door`'s.
 """
 
 import argparse
@@ -12,12 +12,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from interchange.v1 import registry_pb2
+
 from gateway.cli.commands import Commands
-from gateway.cli.registry_output import print_changes, print_list, print_version, visible
-from gateway.cli.registry_transport import Operations, find_operations
+from gateway.cli.door import Door, Operations, add_door, find_operations
+from gateway.cli.printing import visible
+from gateway.cli.registry_output import print_changes, print_list, print_version
 from registry.model import BadRequest, JsonObject, JsonValue
 
 Command = Callable[[argparse.Namespace, Operations], None]
+
+SERVICE = registry_pb2.DESCRIPTOR.services_by_name["Registry"]
 
 
 def add_commands(commands: Commands) -> None:
@@ -33,21 +38,24 @@ def add_commands(commands: Commands) -> None:
 def _verb(verbs: Commands, name: str, summary: str, command: Command) -> argparse.ArgumentParser:
     """A subcommand, with the options that all of them have."""
     parser = verbs.add_parser(name, help=summary, description=summary)
-    where = parser.add_argument_group("which registry, and as whom")
-    where.add_argument("--gateway", metavar="HOST:PORT", help="a gateway's gRPC address (or INTERCHANGE_GATEWAY)")
-    where.add_argument("--gateway-ca", type=Path, metavar="FILE", help="PEM roots for a gateway with a private CA")
-    where.add_argument("--state", type=Path, metavar="DIR", help="a state folder: its gateway if one runs, or offline")
-    where.add_argument("--url", help="the gateway's URL that you logged in to, where --state does not tell")
-    where.add_argument("--as", dest="persona", help="as a demo persona")
-    where.add_argument("--token", help="an access token (or INTERCHANGE_TOKEN)")
+    add_door(parser, "which registry, and as whom")
     parser.add_argument("--json", action="store_true", help="print the answer as JSON")
     parser.set_defaults(run=partial(_run, command))
     return parser
 
 
 def _run(command: Command, options: argparse.Namespace) -> int:
-    command(options, find_operations(options))
+    command(options, find_operations(options, DOOR))
     return 0
+
+
+def _offline(state: Path) -> Operations:
+    from gateway.offline import offline_registry  # noqa: PLC0415  the whole gateway, which a client has no need of
+
+    return offline_registry(state)
+
+
+DOOR = Door(SERVICE, _offline)
 
 
 def _add_publish(verbs: Commands) -> None:

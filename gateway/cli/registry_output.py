@@ -1,15 +1,13 @@
 """What `interchange registry` prints: aligned tables and sentences for people.
 
-Names, titles and differences come from whoever published them, so nothing is printed that a terminal would obey.
+Names, titles and differences come from whoever published them.
 """
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from gateway.cli.printing import print_table, visible
 from registry.model import JsonObject
-
-INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 
 
 def print_changes(answer: JsonObject, *, bound_to: str = "") -> None:
@@ -70,23 +68,7 @@ def print_list(answer: JsonObject) -> None:
         )
         for item in items
     ]
-    _print_table(table)
-
-
-def visible(text: str, *, lines: bool = False) -> str:
-    """Text without control characters, escape sequences and marks that turn its direction."""
-    return "".join(
-        character
-        if (lines and character == "\n") or unicodedata.category(character) not in INVISIBLE
-        else "\N{REPLACEMENT CHARACTER}"
-        for character in text
-    )
-
-
-def _print_table(table: Sequence[tuple[str, ...]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for row in table:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print_table(table)
 
 
 def _rows(answer: JsonObject, key: str) -> list[dict[str, Any]]:

@@ -32,6 +32,7 @@ from registry.model import (
     FarSideFault,
     InputRequest,
     InterchangeError,
+    Item,
     JsonObject,
     Part,
     Progress,
@@ -161,7 +162,7 @@ def write_progress(emission: Emission, steps: Iterator[int]) -> Progress | None:
     match emission:
         case Progress():
             return emission
-        case Delta():
+        case Delta() | Item():
             return None
         case Said():
             return Progress(progress=next(steps), text=_words(emission.parts))

@@ -3,13 +3,17 @@
 Methods are registered as client-streaming ones, which is the same on the wire as unary but leaves it to us when the
 message is read: gRPC hands over the metadata first, and until `only_message` is called no more of a request arrives
 than a stream's first window (64 kB). So whoever may not call costs neither a message's memory nor a wait for it.
+
+An answer may be a stream. Then each message waits until its reader has room for it, for some seconds: whoever does not
+read is sent no more, and costs one message meanwhile.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from itertools import accumulate
 from types import MappingProxyType
-from typing import Any, NoReturn, TypeAlias, cast
+from typing import Any, NoReturn, TypeAlias, TypeVar, cast
 
 import grpc
 import grpc.aio
@@ -21,16 +25,25 @@ log = logging.getLogger(__name__)
 
 Context: TypeAlias = grpc.aio.ServicerContext[bytes, Message]
 Behaviour: TypeAlias = Callable[[Context, Deadline], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Streaming: TypeAlias = Callable[[Context, Deadline, Send], Awaitable[None]]
+Answer = TypeVar("Answer")
 GenericHandler: TypeAlias = "grpc.GenericRpcHandler[bytes, Message]"
 
 SECONDS = 60.0
 """The longest an RPC may take, whatever its client allows."""
 
+STREAMING_SECONDS = 540.0
+"""The longest an answer may be streamed: a little less than a connection lives. Its client goes on in another one."""
+
 READING_SECONDS = 10.0
 """For a request to arrive whole."""
 
-SENTENCE = 1_500
-"""Characters of an error: gRPC sends it in a header, percent-encoded, and clients accept 8 kB of headers."""
+WRITING_SECONDS = 30.0
+"""For one message of a stream to be taken by its reader."""
+
+SENTENCE = 6_000
+"""Bytes of an error as gRPC sends it, percent-encoded in a header: of headers, clients accept 8 kB for certain."""
 
 CODE = "ix-error"
 """The trailer that says which of our errors it was."""
@@ -56,7 +69,9 @@ STATUSES: Mapping[str, grpc.StatusCode] = MappingProxyType(
 """Our errors as gRPC's; any other is INTERNAL, without its text."""
 
 
-def service(name: str, behaviours: Mapping[str, Behaviour]) -> GenericHandler:
+def service(
+    name: str, behaviours: Mapping[str, Behaviour], streams: Mapping[str, Streaming] = MappingProxyType({})
+) -> GenericHandler:
     """A service by its methods' names, ready to be added to a server."""
     untyped = cast("Any", grpc)  # its stubs know only blocking handlers
     methods = {
@@ -64,6 +79,12 @@ def service(name: str, behaviours: Mapping[str, Behaviour]) -> GenericHandler:
             _answering(f"{name}/{method}", behaviour), response_serializer=_serialised
         )
         for method, behaviour in behaviours.items()
+    }
+    methods |= {
+        method: untyped.stream_stream_rpc_method_handler(
+            _streaming(f"{name}/{method}", streaming), response_serializer=_serialised
+        )
+        for method, streaming in streams.items()
     }
     return untyped.method_handlers_generic_handler(name, methods)
 
@@ -109,24 +130,52 @@ def _answering(name: str, behaviour: Behaviour) -> Callable[[object, Context], A
     """A method that ends in time, and with our errors as statuses."""
 
     async def answer(_: object, context: Context) -> Message:
-        remaining = cast("float | None", context.time_remaining())
-        deadline = Deadline.after(SECONDS if remaining is None else min(remaining, SECONDS))
-        limit = asyncio.timeout(deadline.remaining())
-        try:
-            async with limit:
-                return await behaviour(context, deadline)
-        except InterchangeError as error:
-            # Without the frames that it went through: they hold the request until the garbage is looked at.
-            failure = error.with_traceback(None)
-        except Exception:
-            if limit.expired():
-                failure = DeadlinePassed("The call took longer than it may.")
-            else:
-                log.exception("an RPC failed", extra={"method": name})
-                failure = InterchangeError("The gateway failed; its log says why.")
-        return await _abort(context, failure)
+        return await _in_time(name, context, SECONDS, lambda deadline: behaviour(context, deadline))
 
     return answer
+
+
+def _streaming(name: str, behaviour: Streaming) -> Callable[[object, Context], Awaitable[None]]:
+    """The same of a method whose answer is a stream."""
+
+    async def send(context: Context, message: Message) -> None:
+        try:
+            async with asyncio.timeout(WRITING_SECONDS):
+                await cast("Any", context).write(message)
+        except TimeoutError:
+            raise DeadlinePassed(f"Nothing of the answer was read for {WRITING_SECONDS:g} s.") from None
+
+    async def answer(_: object, context: Context) -> None:
+        await _in_time(
+            name,
+            context,
+            STREAMING_SECONDS,
+            lambda deadline: behaviour(context, deadline, lambda message: send(context, message)),
+        )
+
+    return answer
+
+
+async def _in_time(
+    name: str, context: Context, seconds: float, behaviour: Callable[[Deadline], Awaitable[Answer]]
+) -> Answer:
+    """What a method answers in at most so many seconds; the RPC ends with what goes wrong."""
+    remaining = cast("float | None", context.time_remaining())
+    deadline = Deadline.after(seconds if remaining is None else min(remaining, seconds))
+    limit = asyncio.timeout(deadline.remaining())
+    try:
+        async with limit:
+            return await behaviour(deadline)
+    except InterchangeError as error:
+        # Without the frames that it went through: they hold the request until the garbage is looked at.
+        failure = error.with_traceback(None)
+    except Exception:
+        if limit.expired():
+            failure = DeadlinePassed("The call took longer than it may.")
+        else:
+            log.exception("an RPC failed", extra={"method": name})
+            failure = InterchangeError("The gateway failed; its log says why.")
+    return await _abort(context, failure)
 
 
 async def _abort(context: Context, error: InterchangeError) -> NoReturn:
@@ -135,10 +184,17 @@ async def _abort(context: Context, error: InterchangeError) -> NoReturn:
     if status is None:
         log.error("an error without a status: %s", error.message, extra={"code": error.code})
         await context.abort(grpc.StatusCode.INTERNAL, "The gateway failed; its log says why.", ((CODE, "internal"),))
-    message = error.message
-    if len(message) > SENTENCE:
-        message = f"{message[:SENTENCE]}… ({len(message) - SENTENCE} more characters)"
-    await context.abort(status, message, ((CODE, error.code),))
+    await context.abort(status, _cut(error.message), ((CODE, error.code),))
+
+
+def _cut(message: str) -> str:
+    """A sentence at a length that arrives."""
+    kept = sum(length <= SENTENCE for length in accumulate(map(_encoded, message[:SENTENCE])))
+    return message if kept == len(message) else f"{message[:kept]}… ({len(message) - kept} more characters)"
+
+
+def _encoded(character: str) -> int:
+    return sum(1 if 0x20 <= byte < 0x7F and byte != 0x25 else 3 for byte in character.encode(errors="replace"))
 
 
 def _serialised(message: Message) -> bytes:

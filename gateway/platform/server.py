@@ -12,7 +12,11 @@ import grpc
 import grpc.aio
 
 from gateway.platform.health import HealthFace
-from gateway.platform.registry import MESSAGE, SERVICE, Handle, RegistryFace, Verify
+from gateway.platform.messages import SERVICE as MESSAGES
+from gateway.platform.messages import messages_face
+from gateway.platform.operations import MESSAGE, Handle, Verify
+from gateway.platform.registry import SERVICE as REGISTRY
+from gateway.platform.registry import registry_face
 from registry.model import Refused
 
 OPTIONS = (
@@ -43,7 +47,11 @@ async def serve_platform(
         Refused: the port is taken.
     """
     server = cast("Callable[..., grpc.aio.Server]", grpc.aio.server)(options=OPTIONS)
-    faces = (RegistryFace(handle=handle, verify=verify), HealthFace(("", SERVICE.full_name)))
+    faces = (
+        registry_face(handle=handle, verify=verify),
+        messages_face(handle=handle, verify=verify),
+        HealthFace(("", REGISTRY.full_name, MESSAGES.full_name)),
+    )
     cast("Any", server).add_generic_rpc_handlers(tuple(face.handler() for face in faces))
     try:
         port = (

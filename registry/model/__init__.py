@@ -7,6 +7,7 @@ from registry.model.agent import Agent, Extension, TurnRules, Visibility, WhenBu
 from registry.model.binding import Binding, BindingKind, Tls
 from registry.model.call import (
     CATALOG,
+    MESSAGE_LOG,
     NOTHING_OFFERED,
     Action,
     Call,
@@ -15,6 +16,7 @@ from registry.model.call import (
     Emission,
     Emit,
     InputRequest,
+    Item,
     Progress,
     Result,
     Target,
@@ -70,6 +72,7 @@ from registry.model.turn import Artifact, Delta, Said, Turn
 
 __all__ = [
     "CATALOG",
+    "MESSAGE_LOG",
     "NOTHING_OFFERED",
     "NO_TURN",
     "Action",
@@ -105,6 +108,7 @@ __all__ = [
     "InterchangeError",
     "InvalidArguments",
     "Invocation",
+    "Item",
     "JsonObject",
     "JsonValue",
     "NeedsApproval",

@@ -24,6 +24,8 @@ class Action(StrEnum):
     MESSAGE = "message"
     PUBLISH = "publish"
     PIN = "pin"
+    READ_CONVERSATION = "read_conversation"
+    KEEP_CONVERSATION = "keep_conversation"
 
 
 class TargetKind(StrEnum):
@@ -32,6 +34,8 @@ class TargetKind(StrEnum):
     SKILL = "skill"
     AGENT = "agent"
     CATALOG = "catalog"
+    CONVERSATION = "conversation"
+    MESSAGE_LOG = "messagelog"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class Target:
 
 
 CATALOG = Target(TargetKind.CATALOG, "catalog")
+MESSAGE_LOG = Target(TargetKind.MESSAGE_LOG, "messages")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,7 @@ NOTHING_OFFERED = ClientOffer()
 class Call:
     """One request in our own words, whichever face it came through.
 
-    `content` is what the action needs: the arguments of a skill, the fields of a registry request, of a message its
+    `content` is what the action needs: the arguments of a skill, the fields of an operator's request, of a message its
     `conversation` and, where the face has only arguments, its `message` and `data`. `parts` are a message that came as
     one, `extensions` the protocol extensions activated with it. `scopes` are those of the token that came with the call
     and `groups` what its issuer says the caller is in, beside the directory; `groups_before` says the same of each link
@@ -155,8 +160,15 @@ class Progress:
     text: str = ""
 
 
-Emission = Progress | Delta | Artifact | Said
-"""What may come before the end: how far a skill is, or what an agent says while it answers."""
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One piece of an answer that is too long, or comes too late, to be given whole."""
+
+    content: JsonObject
+
+
+Emission = Progress | Delta | Artifact | Said | Item
+"""What may come before the end: how far a skill is, what an agent says while it answers, a piece of a long answer."""
 
 Emit = Callable[[Emission], Awaitable[None]]
 

@@ -8,7 +8,8 @@ import httpx
 import pytest
 from interchange_client.manifest import About, write_manifest
 
-from gateway.cli.registry_transport import GrpcOperations
+from gateway.cli.door import GrpcOperations
+from gateway.cli.registry import SERVICE
 from policies.identity.dev_issuer.secret import agent_credentials
 from registry.model import Denied, JsonObject, JsonValue, Refused
 from tests.support.pets import pets
@@ -43,7 +44,7 @@ def agent_token(gateway: Served, client: str) -> str:
 
 def perform(gateway: Served, client: str, operation: str, **content: JsonValue) -> dict[str, str]:
     """What becomes of each name when an agent asks."""
-    door = GrpcOperations(gateway.grpc_address, agent_token(gateway, client))
+    door = GrpcOperations(gateway.grpc_address, agent_token(gateway, client), service=SERVICE)
     changes = cast("list[dict[str, Any]]", door.perform(operation, content).get("changes", []))
     return {change["name"]: change["outcome"] for change in changes}
 

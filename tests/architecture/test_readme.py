@@ -9,7 +9,14 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 REGISTRY = ("publish", "discover", "import", "list", "diff", "approve", "retire", "bind")
 SINGLE = ("serve", "demo", "login", "token", "call", "conform", "protos", "agents serve", "agents credentials")
-OPTIONED = (*SINGLE, *(f"registry {verb}" for verb in REGISTRY))
+MESSAGES = ("status", "tail", "show", "dead", "redrive", "hold", "release", "erase", "export")
+OPTIONED = (
+    *SINGLE,
+    *(f"registry {verb}" for verb in REGISTRY),
+    *(f"messages {verb}" for verb in MESSAGES),
+    "db upgrade",
+    "db status",
+)
 PROTOC = {"--descriptor_set_in", "--interchange_out", "--python_out", "--grpc_python_out"}
 CURL = {"--header", "--data", "--silent", "--fail", "--no-buffer", "--write-out", "--user"}
 STRANGERS = PROTOC | CURL

@@ -18,10 +18,12 @@ def loaded() -> frozenset[str]:
     "module",
     [
         "alembic",  # until there is something to migrate
+        "asyncpg",  # until the log is in a PostgreSQL
         "fastmcp",
         "google.api_core",
         "langchain_core",  # until a graph is hosted
         "langgraph",
+        "nats",  # until other gateways are to be woken
     ],
 )
 def test_serving_does_not_load(module: str, loaded: frozenset[str]) -> None:

@@ -2,15 +2,14 @@
 
 import asyncio
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from adapters.messaging.errors import Fenced, IdConflict, TailMoved
 from adapters.messaging.log import ConversationLog, History
-from adapters.messaging.messages import LOG, Kind, New, Opening, QuestionRef, To, TurnRef
+from adapters.messaging.messages import Kind, New, Opening, QuestionRef, TurnRef
 from adapters.messaging.outcomes import Done
-from registry.model import AgentName, BadRequest, ConversationId, InterchangeError, TooLarge, TurnId, Unknown
+from registry.model import BadRequest, ConversationId, TurnId, Unknown
 from tests.support.logs import (
     ALICE,
     BOB,
@@ -18,7 +17,6 @@ from tests.support.logs import (
     LEASE,
     OPENING,
     SCOUT,
-    OpenedLog,
     answered,
     claim_all,
     claim_one,
@@ -28,7 +26,6 @@ from tests.support.logs import (
     said,
     texts,
 )
-from tests.support.paper import PaperEngine
 
 MIB = 1 << 20
 
@@ -304,135 +301,8 @@ async def test_a_delivery_of_one_conversation_is_none_in_another(
         await log.append(other, [said("from elsewhere", by="agent:echo")], under=held[conversation])
 
 
-# ---- what is malformed
-
-
-def _with(**changes: Any) -> New:
-    return replace(said("one"), **changes)
-
-
-REF = QuestionRef(of=TurnRef(conversation=ConversationId("c"), agent=ECHO, turn=TurnId("t")), question="q")
-
-
-@pytest.mark.parametrize(
-    ("new", "error", "what"),
-    [
-        (_with(id=""), BadRequest, "id has 0 bytes"),
-        (_with(id="x" * 257), BadRequest, "id has 257 bytes"),
-        (_with(id="ü" * 129), BadRequest, "id has 258 bytes"),
-        (_with(id="a\0b"), BadRequest, "NUL"),
-        (_with(sender=""), BadRequest, "sender has 0"),
-        (_with(sender=LOG), BadRequest, "nobody but the log itself"),
-        (_with(sender="person:\udc00"), BadRequest, "surrogate"),
-        (_with(text="half \ud83d a pair"), BadRequest, "surrogate"),
-        (_with(text="a\0b"), BadRequest, "NUL"),
-        (_with(issuer="\0"), BadRequest, "NUL"),
-        (_with(updates="\0"), BadRequest, "NUL"),
-        (_with(turn="\0"), BadRequest, "NUL"),
-        (_with(to=(To(agent=ECHO, turn=TurnId("")),)), BadRequest, "turn"),
-        (_with(to=(To(agent=AgentName("\0"), turn=TurnId("t")),)), BadRequest, "NUL"),
-        (_with(to=(To(agent=ECHO, turn=TurnId("t")), To(agent=ECHO, turn=TurnId("u")))), BadRequest, "to each once"),
-        (_with(to=tuple(To(agent=AgentName(f"a{n}"), turn=TurnId(f"{n}")) for n in range(51))), BadRequest, "50"),
-        (_with(to=(To(agent=ECHO, turn=TurnId("t")),), answers=REF, kind=Kind.ANSWERED), BadRequest, "nobody else"),
-        (_with(answers=replace(REF, question="\0"), kind=Kind.ANSWERED), BadRequest, "NUL"),
-        (_with(body=bytes(4 * MIB + 1)), TooLarge, "4,194,305 bytes; 4,194,304 are allowed"),
-        (_with(text="x" * (4 * MIB + 1)), TooLarge, "search text"),
-    ],
-)
-async def test_what_is_malformed_is_refused_with_what_is_wrong(
-    log: ConversationLog,
-    history: History,
-    conversation: ConversationId,
-    new: New,
-    error: type[InterchangeError],
-    what: str,
-) -> None:
-    with pytest.raises(error, match=what):
-        await log.append(conversation, [new], opening=OPENING)
-    assert await history.conversations(ids=[conversation]) == []
-
-
-@pytest.mark.parametrize("bad", ["", "x" * 257, "a\0b", "\ud800"])
-async def test_a_conversation_has_an_id_that_can_be_kept(log: ConversationLog, bad: str) -> None:
-    with pytest.raises(BadRequest, match="conversation"):
-        await log.append(ConversationId(bad), [said("one")], opening=OPENING)
-
-
-@pytest.mark.parametrize(
-    "opening", [Opening(domain="\0"), Opening(started_by="\ud800"), Opening(started_by_issuer="\0")]
-)
-async def test_an_opening_has_words_that_can_be_kept(
-    log: ConversationLog, conversation: ConversationId, opening: Opening
-) -> None:
-    with pytest.raises(BadRequest, match="opening"):
-        await log.append(conversation, [said("one")], opening=opening)
-
-
-async def test_an_append_has_some_messages_and_not_too_many(log: ConversationLog, conversation: ConversationId) -> None:
-    with pytest.raises(BadRequest, match="1 to 100 messages, and not 0"):
-        await log.append(conversation, [], opening=OPENING)
-    with pytest.raises(BadRequest, match="1 to 100 messages, and not 101"):
-        await log.append(conversation, [said("x") for _ in range(101)], opening=OPENING)
-    with pytest.raises(BadRequest, match="message 2: its id"):
-        await log.append(conversation, [said("x"), _with(id="")], opening=OPENING)
-    assert (await log.append(conversation, [said("x") for _ in range(100)], opening=OPENING)).tail == 100
-
-
-async def test_the_longest_ids_and_the_largest_body_are_kept(log: ConversationLog, history: History) -> None:
-    conversation = ConversationId("🙂" * 64)
-    new = New(
-        id="💥" * 64,
-        sender="🦊" * 64,
-        body=b"x" * (4 * MIB),
-        to=(To(agent=AgentName("a" * 256), turn=TurnId("🌍" * 64)),),
-    )
-    await log.append(conversation, [new], opening=OPENING)
-    assert (await log.append(conversation, [new])).duplicate
-    (message,) = await history.page(conversation)
-    assert (message.id, len(message.body)) == (new.id, 4 * MIB)
-    held = await claim_one(log, AgentName("a" * 256))
-    await log.settle(held, done("🙂"))
-
-
 async def test_an_answer_is_said_to_be_one(log: ConversationLog, conversation: ConversationId) -> None:
     of = await open_turn(log, conversation, "one")
     answer = answered("yes", QuestionRef(of=of, question="q"))
     with pytest.raises(BadRequest, match="'answered'"):
         await log.append(conversation, [replace(answer, kind=Kind.SAID)])
-
-
-async def test_one_who_is_refused_does_not_disturb_the_others(
-    log: ConversationLog, history: History, conversation: ConversationId
-) -> None:
-    """All of these are on their way at the same time, so an engine may well write them together."""
-    await log.append(conversation, [said("zero", id="m")], opening=OPENING)
-    good = [log.append(conversation, [said(f"good {n}")]) for n in range(20)]
-    bad = [log.append(conversation, [said(f"bad {n}", id="m")]) for n in range(10)]
-    lost = [log.append(ConversationId(f"nowhere {n}"), [said("x")]) for n in range(10)]
-    mixed = [each for three in zip(good, bad, lost, strict=False) for each in three] + good[10:]
-
-    answers = await asyncio.gather(*mixed, return_exceptions=True)
-    assert sum(isinstance(answer, IdConflict) for answer in answers) == 10
-    assert sum(isinstance(answer, Unknown) for answer in answers) == 10
-    assert sorted(message.seq for message in await history.page(conversation)) == list(range(1, 22))
-
-
-NOT_BYTES: Any = [1, 2, 3]
-
-
-@pytest.mark.parametrize(
-    "poison",
-    [_with(body=NOT_BYTES), _with(to=(To(agent=ECHO, turn=TurnId("t"), authority=NOT_BYTES),))],
-    ids=["the plan stumbles", "the database stumbles"],
-)
-async def test_one_that_cannot_be_written_does_not_disturb_the_others(
-    opened: OpenedLog, log: ConversationLog, history: History, conversation: ConversationId, poison: New
-) -> None:
-    await log.append(conversation, [said("zero")], opening=OPENING)
-    good = [log.append(conversation, [said(f"good {n}")]) for n in range(10)]
-    *kept, refused = await asyncio.gather(*good, log.append(conversation, [poison]), return_exceptions=True)
-
-    assert isinstance(refused, Exception) or isinstance(opened.engine, PaperEngine), "paper keeps nearly everything"
-    assert not any(isinstance(answer, BaseException) for answer in kept)
-    assert set(await texts(history, conversation)) >= {"zero", *(f"good {n}" for n in range(10))}
-    assert (await log.append(conversation, [said("and so on")])).tail == len(await history.page(conversation))

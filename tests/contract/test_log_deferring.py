@@ -1,4 +1,4 @@
-"""What every conversation log promises about turns that go on without a delivery: deferred ones, and those in review."""
+"""What every conversation log promises about turns that nobody holds: deferred ones, and those in review."""
 
 from dataclasses import replace
 
@@ -228,14 +228,14 @@ async def test_a_deferred_turn_can_be_finished_as_another_delivery_ends(
     assert (await turn_of(history, of)).state is TurnState.COMPLETED
 
 
-@pytest.mark.parametrize("change", list(TurnChange), ids=lambda change: change.value)
-async def test_nobody_changes_a_turn_that_is_in_hand(
-    log: ConversationLog, history: History, conversation: ConversationId, change: TurnChange
+async def test_nobody_changes_a_turn_that_is_queued_or_in_hand(
+    log: ConversationLog, history: History, conversation: ConversationId
 ) -> None:
     of = await open_turn(log, conversation, "one")
     for state in (TurnState.QUEUED, TurnState.WORKING):
-        with pytest.raises((TurnOver, BadRequest)):
-            await log.append(conversation, [said("x")], effects=[ChangeTurn(of=of, change=change)])
+        for change in TurnChange:
+            with pytest.raises(TurnOver):
+                await log.append(conversation, [said("x")], effects=[ChangeTurn(of=of, change=change)])
         assert (await turn_of(history, of)).state is state
         await claim_all(log)
     assert await texts(history, conversation) == ["one"]

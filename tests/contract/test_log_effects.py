@@ -7,10 +7,9 @@ import pytest
 
 from adapters.messaging.errors import Fenced, IdConflict, TurnOver
 from adapters.messaging.log import ConversationLog, History, Keeping
-from adapters.messaging.messages import TurnRef
-from adapters.messaging.outcomes import ChangeTurn, Deferred, Effect, EndHold, HoldCall, Push
+from adapters.messaging.outcomes import ChangeTurn, Deferred, EndHold, HoldCall, Push
 from adapters.messaging.turns import TurnChange, TurnState
-from registry.model import BadRequest, ConversationId, InterchangeError, Refused, TooLarge, TurnId, Unknown
+from registry.model import ConversationId, Refused, Unknown
 from tests.support.logs import (
     ALICE,
     ECHO,
@@ -170,38 +169,6 @@ async def test_what_was_to_be_pushed_is_erased_with_the_conversation(
     await keeping.erase(one, id="e", by=ALICE, reason="asked")
     bodies = {row["id"]: bytes(row["body"]) for row in await opened.peek("push")}
     assert bodies == {"push 1": b"", "push 2": b"something happened"}
-
-
-OF = TurnRef(conversation=ConversationId("c"), agent=ECHO, turn=TurnId("t"))
-
-
-@pytest.mark.parametrize(
-    ("effect", "error"),
-    [
-        (replace(CALL, id=""), BadRequest),
-        (replace(CALL, id="\0"), BadRequest),
-        (replace(CALL, sealed=bytes((4 << 20) + 1)), TooLarge),
-        (replace(CALL, expires_in=float("nan")), BadRequest),
-        (EndHold(id="call 1", how=""), BadRequest),
-        (EndHold(id="call 1", how="\0"), BadRequest),
-        (replace(PUSH, id="x" * 257), BadRequest),
-        (replace(PUSH, channel="\ud800"), BadRequest),
-        (replace(PUSH, body=bytes((4 << 20) + 1)), TooLarge),
-        (ChangeTurn(of=replace(OF, turn=TurnId("\0")), change=TurnChange.FINISHED), BadRequest),
-        (ChangeTurn(of=replace(OF, conversation=ConversationId("\0")), change=TurnChange.FINISHED), BadRequest),
-    ],
-    ids=range(11),
-)
-async def test_an_effect_that_cannot_be_kept_is_refused(
-    log: ConversationLog,
-    history: History,
-    conversation: ConversationId,
-    effect: Effect,
-    error: type[InterchangeError],
-) -> None:
-    with pytest.raises(error):
-        await log.append(conversation, [said("x")], opening=OPENING, effects=[effect])
-    assert await history.conversations(ids=[conversation]) == []
 
 
 async def test_an_effect_on_a_turn_that_is_over_is_refused(

@@ -253,9 +253,7 @@ async def test_a_late_answer_counts_as_long_as_nothing_has_expired_its_question(
 async def test_those_that_wait_longest_expire_first_and_no_more_than_are_asked_for(
     log: ConversationLog, clock: Clock
 ) -> None:
-    questions: list[QuestionRef] = []
-    for number in range(5):
-        questions.append(await a_question(log, new_conversation(), expires_in=60 + number))
+    questions = [await a_question(log, new_conversation(), expires_in=60 + number) for number in range(5)]
     clock.pass_time(120)
     expired = [of for _ in range(4) for of in await log.expire(limit=2)]
     assert expired == [question.of for question in questions]

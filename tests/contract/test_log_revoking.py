@@ -11,7 +11,7 @@ from adapters.messaging.log import ConversationLog, History
 from adapters.messaging.messages import Kind, QuestionRef, TurnRef
 from adapters.messaging.outcomes import ChangeTurn, Dead, Deferred, Done, Rejected, Retry
 from adapters.messaging.turns import TurnChange, TurnState
-from registry.model import BadRequest, ConversationId, TurnId, Unknown
+from registry.model import ConversationId, TurnId, Unknown
 from tests.support.logs import (
     ALICE,
     BOB,
@@ -213,14 +213,3 @@ async def test_nobody_makes_a_turn_uncancellable_for_others_by_the_ids_of_messag
         await log.revoke(of, by=ALICE)
     await log.revoke(of, by=BOB)
     assert (await turn_of(history, of)).state is TurnState.CANCELLED
-
-
-@pytest.mark.parametrize(("by", "issuer"), [("", ""), ("\0", ""), ("x" * 257, ""), (ALICE, "\ud800")])
-async def test_whoever_cancels_has_a_name_that_can_be_kept(
-    log: ConversationLog, conversation: ConversationId, by: str, issuer: str
-) -> None:
-    of = await open_turn(log, conversation, "one")
-    with pytest.raises(BadRequest):
-        await log.revoke(of, by=by, issuer=issuer)
-    with pytest.raises(BadRequest):
-        await log.revoke(replace(of, turn=TurnId("\0")), by=ALICE)

@@ -12,13 +12,31 @@ from hypothesis import strategies as st
 
 from policies.cedar import Entity, Uid
 from policies.decision import Verdict
-from policies.facts import Standing
+from policies.facts import OpenedConversation, Standing
 from policies.load import PolicySource, baseline, build_judge
 from policies.nesting import statements
-from policies.project import agent_entity, principal_entity, principal_uid, skill_entity
+from policies.project import (
+    MESSAGE_LOG,
+    agent_entity,
+    conversation_resource,
+    principal_entity,
+    principal_uid,
+    skill_entity,
+)
 from policies.schema import plain_schema
 from registry.catalog import Catalog, SkillEntry
-from registry.model import Action, Approval, Classification, PrincipalKind, SkillId, Target, TargetKind
+from registry.model import MESSAGE_LOG as MESSAGES
+from registry.model import (
+    Action,
+    Approval,
+    Classification,
+    ConversationId,
+    Domain,
+    PrincipalKind,
+    SkillId,
+    Target,
+    TargetKind,
+)
 from tests.support.policies import agent, catalog, decide, skill, standing
 
 SKILLS = ("a1.s1", "a1.s2", "a2.s1", "a2.s2", "a3.s1", "a3.s2")
@@ -85,6 +103,18 @@ IF_AGENT = (
     "resource in principal",
     "[resource].contains(resource) && resource.classification > 2",
 )
+OF_CONVERSATIONS = (
+    "resource is Conversation",
+    'resource is Conversation in Domain::"d1"',
+    'resource == Conversation::"c1"',
+)
+OF_THE_LOG = ('resource == MessageLog::"messages"', "resource is MessageLog", "resource", 'resource in Domain::"d2"')
+IF_CONVERSATION = (
+    "resource.domain == principal.domain",
+    'resource == Conversation::"c2"',
+    'resource in [Domain::"d1", Domain::"d3"]',
+    '[resource].contains(resource) && resource.domain != Domain::""',
+)
 IF_INVOKED = ("context.tainted", "context.hour < 12", "context has approvedBy", "context.args == {}")
 
 
@@ -126,6 +156,22 @@ def policies_of_agents(draw: st.DrawFn) -> str:
     )
     clause = draw(st.sampled_from(("when", "unless")))
     return f"{head} {clause} {{ {draw(st.sampled_from(conditions))} }};"
+
+
+@st.composite
+def policies_of_conversations(draw: st.DrawFn) -> str:
+    """One policy about conversations, the message log or both that the strict validator accepts."""
+    read, keep = 'Action::"read_conversation"', 'Action::"keep_conversation"'
+    action = draw(st.sampled_from((f"action == {read}", f"action == {keep}", f"action in [{read}, {keep}]")))
+    resource = draw(st.sampled_from(OF_CONVERSATIONS + OF_THE_LOG))
+    general = [condition for condition in ALWAYS if not condition.startswith("resource")]
+    conditions = [*general, "context.hour < 12", *(IF_CONVERSATION if resource in OF_CONVERSATIONS else ())]
+    effect = draw(st.sampled_from(("permit", "permit", "forbid")))
+    clause = draw(st.sampled_from(("when", "unless")))
+    return (
+        f"{effect} ({draw(st.sampled_from(WHO))}, {action}, {resource})"
+        f" {clause} {{ {draw(st.sampled_from(conditions))} }};"
+    )
 
 
 @st.composite
@@ -175,12 +221,13 @@ def worlds(draw: st.DrawFn) -> World:
 class Whole:
     """The engine, asked about the whole policy set and with the whole world at hand."""
 
-    def __init__(self, texts: Sequence[str], known: Catalog) -> None:
+    def __init__(self, texts: Sequence[str], known: Catalog, *, besides: Sequence[Entity] = ()) -> None:
         found = [(one.text, one.text.split('"')[1]) for source in baseline() for one in statements(source.text)[0]]
         found += [(text, f"test.cedar:{number + 1}") for number, text in enumerate(texts)]
         self._ids = tuple(name for _, name in found)
         self._set = cedarpy.PolicySet.from_str("\n".join(text for text, _ in found))
         self._catalog = known
+        self._besides = besides
         self._alone: dict[str, cedarpy.PolicySet] = {}
         self._entities: dict[tuple[Standing, Standing | None], cedarpy.Entities] = {}
 
@@ -227,6 +274,7 @@ class Whole:
         asking = [principal_entity(one, self._catalog) for one in {link: 0, (person or link): 0}]
         registered = [skill_entity(entry) for entry in self._catalog.skills.values()]
         registered += [agent_entity(name, entry) for name, entry in self._catalog.agents.items()]
+        registered += self._besides
         names = {entity.uid for entity in asking}
         everything = asking + [entity for entity in registered if entity.uid not in names]
         text = orjson.dumps([_json(entity) for entity in everything]).decode()
@@ -284,6 +332,37 @@ def test_agents_are_listed_and_messaged_as_the_whole_set_decides(
             assert call.allowed is (seen and may)
             assert (call.verdict is Verdict.UNKNOWN) is not seen
         assert not judge.sees_agent(links, "nobody", SCOPES)
+
+
+CONVERSATIONS = tuple(
+    OpenedConversation(id=ConversationId(f"c{number}"), domain=Domain(domain))
+    for number, domain in enumerate(("d1", "d2", ""), 1)
+)
+LOGGED = [entity for each in CONVERSATIONS for entity in conversation_resource(each).entities]
+
+
+@settings(max_examples=500, deadline=None, suppress_health_check=SLOW)
+@given(texts=st.lists(policies_of_conversations(), min_size=1, max_size=12), world=worlds())
+def test_conversations_are_read_and_kept_as_the_whole_set_decides(texts: list[str], world: World) -> None:
+    judge = build_judge([PolicySource("test.cedar", "\n".join(texts))], world.catalog)
+    engine = Whole(texts, world.catalog, besides=[*LOGGED, MESSAGE_LOG])
+    actions = (Action.READ_CONVERSATION, Action.KEEP_CONVERSATION)
+
+    def may(chain: Sequence[Standing], action: Action, name: str, kind: str) -> bool:
+        return all(engine.ask(chain, link, action, name, kind=kind)[0] for link in chain)
+
+    for chain in world.chains:
+        for each in CONVERSATIONS:
+            reads = may(chain, Action.READ_CONVERSATION, each.id, "Conversation")
+            for action in actions:
+                found = decide(judge, world.catalog, chain, action, each, scopes=SCOPES)
+                allowed = may(chain, action, each.id, "Conversation")
+                assert found.allowed is allowed
+                assert (found.verdict is Verdict.UNKNOWN) is not (allowed or reads)
+        for action in actions:
+            found = decide(judge, world.catalog, chain, action, MESSAGES, scopes=SCOPES)
+            assert found.allowed is may(chain, action, MESSAGES.name, "MessageLog")
+            assert found.verdict is not Verdict.UNKNOWN
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=SLOW)

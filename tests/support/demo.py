@@ -15,7 +15,7 @@ import pytest
 
 READY_SECONDS = 90.0
 STOP_SECONDS = 5.0
-PERSONAS = ("recruiter", "intern", "manager", "security", "outsider")
+PERSONAS = ("recruiter", "intern", "manager", "security", "operator", "outsider")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,14 +4,12 @@ words that a story about a conversation is told in.
 
 import itertools
 import sqlite3
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
-
-import asyncpg
 
 from adapters.messaging.engine import Engine, Rows, Stirred
 from adapters.messaging.fabric import Fabric, InProcessFabric, NoFabric, Wakes
@@ -20,6 +18,7 @@ from adapters.messaging.log import ConversationLog, History, Keeping, WhichTurns
 from adapters.messaging.messages import Kind, Message, New, Opening, QuestionRef, To, TurnRef
 from adapters.messaging.migrate import VERSION_TABLE
 from adapters.messaging.outcomes import Ask, Asked, Delivery, Done, Lease, Reply
+from adapters.messaging.postgres.connections import connect
 from adapters.messaging.recorder import Recorder
 from adapters.messaging.turns import Turn
 from registry.model import AgentName, ConversationId, TurnId, new_turn_id
@@ -89,18 +88,15 @@ async def on_paper(_: Path, stirred: Stirred, clock: Clock) -> AsyncGenerator[St
     engine = PaperEngine(stirred, clock)
 
     async def peek(table: str) -> list[dict[str, Any]]:
-        match table:
-            case "push":
-                return [
-                    {"id": push.id, "channel": push.channel, "body": push.body, "conversation": conversation}
-                    for conversation, push in engine.paper.pushes.values()
-                ]
-            case "held_call":
-                return [{"id": e.id, "sealed": e.sealed, "ended": e.ended} for e in engine.paper.holds.values()]
-            case "question":
-                return [{"id": each.id, "state": each.state} for each in engine.paper.questions.values()]
-            case _:
-                return [{"agent": each.agent, "cursor": each.cursor} for each in engine.paper.mailboxes.values()]
+        paper = engine.paper
+        tables: Mapping[str, Iterable[Any]] = {
+            "mailbox": paper.mailboxes.values(),
+            "question": paper.questions.values(),
+            "held_call": paper.holds.values(),
+        }
+        if table == "push":
+            return [{**asdict(push), "conversation": conversation} for conversation, push in paper.pushes.values()]
+        return [asdict(row) for row in tables[table]]
 
     yield Started(engine=engine, peek=peek)
 
@@ -132,17 +128,15 @@ async def on_postgres(_: Path, stirred: Stirred, clock: Clock) -> AsyncGenerator
 
     url = await _emptied_database()
     engine = await PostgresEngine.open(url, stirred=stirred, shift=clock)
+    looking = await connect(url)
 
     async def peek(table: str) -> list[dict[str, Any]]:
-        connection = await asyncpg.connect(url)
-        try:
-            return [dict(row) for row in await connection.fetch(f"SELECT * FROM {table}")]
-        finally:
-            await connection.close()
+        return [dict(row) for row in await looking.fetch(f"SELECT * FROM {table}")]
 
     try:
         yield Started(engine=engine, peek=peek)
     finally:
+        await looking.close()
         await engine.close()
 
 
@@ -153,7 +147,7 @@ async def _emptied_database() -> str:
     """One database for one test after the other: to empty it takes a hundredth of the time that a new one takes."""
     if not _databases:
         _databases.append(await shared_server().create_database())
-    connection = await asyncpg.connect(_databases[0])
+    connection = await connect(_databases[0])
     try:
         tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
         for (table,) in tables:

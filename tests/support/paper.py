@@ -7,13 +7,13 @@ that a request needs and does not name is missed here first.
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from typing import Any, TypeVar
 
 from adapters.messaging import plan
 from adapters.messaging.delivery import Mailbox, is_claimable
 from adapters.messaging.engine import Stirred, stir_of
-from adapters.messaging.log import Devices, Found, TurnMark, WhichLetters, WhichTurns
+from adapters.messaging.log import Devices, Found, LetterMark, TurnMark, WhichLetters, WhichTurns
 from adapters.messaging.messages import Conversation, DeadLetter, Message, TurnRef
 from adapters.messaging.outcomes import Delivery, Lease, Push
 from adapters.messaging.requests import LetterKey, MailboxKey, Request, SeenKey, SeqKey, TurnKey, wanted
@@ -137,7 +137,7 @@ class PaperEngine:
 
     def __init__(self, stirred: Stirred, shift: Callable[[], float]) -> None:
         self.paper = Paper(stirred=stirred)
-        self._began = self.paper.now
+        self._ticking = self.paper.now
         self._shift = shift
 
     @property
@@ -231,24 +231,28 @@ class PaperEngine:
         ]
         return found[:limit]
 
-    async def dead(
-        self, which: WhichLetters, *, after: tuple[float, ConversationId, int] | None, limit: int
-    ) -> Sequence[DeadLetter]:
-        found = {
-            (letter.at, letter.of.conversation, letter.seq): letter
+    async def dead(self, which: WhichLetters, *, after: LetterMark | None, limit: int) -> Sequence[DeadLetter]:
+        found = [
+            letter
             for letter in self.paper.letters.values()
             if which.conversation in {None, letter.of.conversation}
             and which.agent in {None, letter.of.agent}
-            and (which.redriven or not letter.redriven_as)
-        }
-        return [found[key] for key in sorted(found) if after is None or key > after][:limit]
+            and which.redriven == bool(letter.redriven_as)
+        ]
+        found.sort(key=_place)
+        return [letter for letter in found if after is None or _place(letter) > astuple(after)][:limit]
 
     async def devices(self, conversation: ConversationId) -> Devices:
         return Devices(seen={device: seq for (of, device), seq in self.paper.seen.items() if of == conversation})
 
     def _at_this_time(self) -> Paper:
-        self.paper.now = self._began + self._shift()
+        self._ticking += 1e-6  # no two transactions at the same instant
+        self.paper.now = self._ticking + self._shift()
         return self.paper
+
+
+def _place(letter: DeadLetter) -> tuple[Any, ...]:
+    return astuple(LetterMark.behind(letter))
 
 
 def _performed(request: Request, sheet: Sheet) -> Any:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from policies.decide import Judge
 from policies.decision import Decision
-from policies.facts import Facts, Standing
+from policies.facts import Facts, OpenedConversation, Standing
 from policies.load import PolicySource, build_judge
 from registry.catalog import AgentEntry, Catalog, SkillEntry
 from registry.model import (
@@ -132,7 +132,7 @@ def decide(
     known: Catalog,
     who: Standing | Sequence[Standing],
     action: Action,
-    target: Target | str = CATALOG,
+    target: Target | OpenedConversation | str = CATALOG,
     *,
     arguments: JsonObject | None = None,
     scopes: frozenset[str] = frozenset(),
@@ -143,8 +143,11 @@ def decide(
     about: About | None = None,
     hour: int = 12,
 ) -> Decision:
-    """Decide one call as the gateway would; a string is a skill."""
+    """Decide one call as the gateway would; a string is a skill, a conversation one that the log found."""
     standings = (who,) if isinstance(who, Standing) else tuple(who)
+    conversation = target if isinstance(target, OpenedConversation) else None
+    if isinstance(target, OpenedConversation):
+        target = Target(TargetKind.CONVERSATION, target.id)
     target = Target(TargetKind.SKILL, target) if isinstance(target, str) else target
     call = Call(
         id=new_call_id(),
@@ -160,6 +163,7 @@ def decide(
         standings=standings,
         skill=known.skill(target.name) if target.kind is TargetKind.SKILL else None,
         agent=known.agent(target.name) if target.kind is TargetKind.AGENT else None,
+        conversation=conversation,
         arguments=arguments or {},
         find_faults=lambda: faults,
         unbound=unbound,

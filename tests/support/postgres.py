@@ -20,9 +20,8 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import asyncpg
-
-import adapters.messaging
+from adapters.messaging.migrate import upgrade
+from adapters.messaging.postgres.connections import connect
 
 READY_SECONDS = 60.0
 TEMPLATE = "interchange_template"
@@ -113,7 +112,7 @@ class PostgresServer:
         """A new database with the log's tables: its URL."""
         if not self._has_template:
             await self.execute(f"CREATE DATABASE {TEMPLATE}")
-            await _lay_tables(self.url(TEMPLATE))
+            await upgrade(self.url(TEMPLATE))
             self._has_template = True
         return await self._create(f"TEMPLATE {TEMPLATE}")
 
@@ -137,7 +136,7 @@ class PostgresServer:
 
     async def execute(self, statement: str, *, database: str = "postgres") -> None:
         """Carry out one statement as the superuser."""
-        connection = await asyncpg.connect(self.url(database))
+        connection = await connect(self.url(database))
         try:
             await connection.execute(statement)
         finally:
@@ -198,23 +197,6 @@ def shared_server() -> PostgresServer:
     atexit.register(server.stop)
     server.start()
     return server
-
-
-async def _lay_tables(url: str) -> None:
-    """The newest tables, without Alembic until there is `adapters.messaging.migrate`."""
-    if importlib.util.find_spec("adapters.messaging.migrate") is not None:
-        from adapters.messaging.migrate import upgrade  # noqa: PLC0415
-
-        await upgrade(url)
-        return
-    versions = Path(adapters.messaging.__path__[0]) / "migrations" / "versions"
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute((versions / "0001.postgres.sql").read_text())
-        await connection.execute("CREATE TABLE log_version (version_num varchar(32) PRIMARY KEY)")
-        await connection.execute("INSERT INTO log_version VALUES ('0001')")
-    finally:
-        await connection.close()
 
 
 def _program(name: str) -> str:

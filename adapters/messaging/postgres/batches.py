@@ -9,8 +9,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapters.messaging.outcomes import Asked, Deferred, Done
-from adapters.messaging.requests import Append, Request, Settle
+from adapters.messaging.requests import Request
 from registry.model import ConversationId
 
 REQUESTS = 256
@@ -107,17 +106,3 @@ class Queue:
             self._next.appendleft(conversation)
         if not waiting:
             del self._waiting[conversation]
-
-
-def size_of(request: Request) -> int:
-    """About how many bytes a request writes."""
-    match request:
-        case Append():
-            return _SMALL + sum(len(new.body) + len(new.text) for new in request.messages)
-        case Settle(outcome=Done() | Asked() | Deferred() as outcome):
-            return _SMALL + sum(len(reply.body) + len(reply.text) for reply in outcome.replies)
-        case _:
-            return _SMALL
-
-
-_SMALL = 512

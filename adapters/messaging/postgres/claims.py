@@ -13,9 +13,6 @@ from adapters.messaging.requests import MailboxKey
 from adapters.messaging.sheet import Sheet
 from registry.model import AgentName
 
-_MAILBOX, _TURN = 10, 26
-"""Where in a row the columns of a mailbox end, and where those of a turn do that come first."""
-
 
 async def take(
     connection: Connection, agents: Collection[AgentName], *, limit: int, lease: Lease, shift: float
@@ -32,12 +29,12 @@ async def take(
 
 async def _lock(connection: Connection, agents: Collection[AgentName], limit: int, sheet: Sheet, shift: float) -> None:
     """Lock mailboxes: as many of each agent as of every other, and what is left over of those that have more."""
-    asking = dict.fromkeys(agents, 0)
+    asking: dict[AgentName, int] = dict.fromkeys(agents, 0)
     while asking and len(sheet.mailboxes) < limit:
         left = limit - len(sheet.mailboxes)
         each = max(left // len(asking), 1)
         rows = await connection.fetch(SQL["claim"], list(asking), list(asking.values()), each, left, shift)
-        found = dict.fromkeys(asking, 0)
+        found: dict[AgentName, int] = dict.fromkeys(asking, 0)
         for row in rows:
             mailbox = shapes.mailbox_of(row[:10])
             sheet.mailboxes[mailbox.conversation, mailbox.agent] = mailbox

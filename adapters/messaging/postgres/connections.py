@@ -5,24 +5,25 @@ and no transaction ever begins in what is left of another one.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
 import asyncpg
 
+from adapters.messaging.errors import LogUnavailable
 from adapters.messaging.postgres.faults import BROKEN, unavailable
 from registry.model import BadRequest
 
 CONNECT_SECONDS = 5.0
-ANSWER_SECONDS = 40.0
+ANSWER_SECONDS = 25.0
 """How long a statement may take before the server is given up; the server itself gives a statement up earlier."""
 
 SETTINGS: Mapping[str, str] = {
     "application_name": "interchange log",
-    "statement_timeout": "30s",
-    "lock_timeout": "15s",
+    "statement_timeout": "20s",
+    "lock_timeout": "10s",
     # Whoever stands still with rows locked makes everybody else wait: a stopped process must not do so for long.
     "idle_in_transaction_session_timeout": "5s",
     "jit": "off",
@@ -49,7 +50,7 @@ class Connection(Protocol):
 
     async def fetchval(self, query: str, *args: object) -> Any: ...
 
-    async def close(self, *, timeout: float) -> None: ...  # noqa: ASYNC109  asyncpg's word
+    async def close(self, *, timeout: float | None = None) -> None: ...  # noqa: ASYNC109  asyncpg's word
 
     def is_closed(self) -> bool: ...
 
@@ -66,14 +67,17 @@ class Connections:
         self._settings = dict(settings)
         self._room = asyncio.Semaphore(limit)
         self._idle: list[Connection] = []
+        self._closed = False
 
     @asynccontextmanager
     async def one(self) -> AsyncGenerator[Connection]:
         """A connection for as long as the body lasts. Errors of the body come out as they are.
 
         Raises:
-            LogUnavailable: none can be made.
+            LogUnavailable: none can be made, or all were closed.
         """
+        if self._closed:
+            raise LogUnavailable(f"The log ({self.where}) is closed.")
         async with self._room:
             connection = self._kept() or await self._connect()
             try:
@@ -85,6 +89,9 @@ class Connections:
 
     async def close(self) -> None:
         """Wait for what is lent, and close all; afterwards none is lent any more."""
+        if self._closed:
+            return
+        self._closed = True
         for _ in range(self._limit):
             await self._room.acquire()
         while connection := self._kept():
@@ -102,29 +109,39 @@ class Connections:
 
     async def _connect(self) -> Connection:
         try:
-            connection = await connect(self._url, self._settings)
+            connection = await connect(self._url, self._settings, patience=ANSWER_SECONDS)
         except BROKEN as error:
             raise unavailable(error, self.where) from None
         return connection
 
 
-async def connect(url: str, settings: Mapping[str, str] | None = None) -> Connection:
-    """One connection, on which a commit is durable before it is answered.
+async def connect(
+    url: str, settings: Mapping[str, str] | None = None, *, patience: float | None = ANSWER_SECONDS
+) -> Connection:
+    """One connection, on which a commit is durable before it is answered. A statement that takes more seconds than
+    `patience` is given up; None: none is.
 
     Raises:
         BadRequest: the URL is malformed.
-        OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError: there is none to be had.
+        OSError, asyncpg.PostgresError, asyncpg.InterfaceError: there is none to be had.
     """
     try:
-        made: Any = await asyncpg.connect(  # pyright: ignore[reportUnknownMemberType]
-            url, timeout=CONNECT_SECONDS, command_timeout=ANSWER_SECONDS, server_settings=dict(settings or {})
+        connection = await _connected(
+            url, timeout=CONNECT_SECONDS, command_timeout=patience, server_settings=dict(settings or {})
         )
     except (ValueError, asyncpg.exceptions.ClientConfigurationError) as error:
-        raise BadRequest(f"The URL of the log's database ({where(url)}) is malformed: {_without_secret(error, url)}.") from None
-    connection = cast(Connection, made)
-    await connection.execute(_DURABLE)
+        raise BadRequest(
+            f"The URL of the log's database ({where(url)}) is malformed: {_without_secret(error, url)}."
+        ) from None
+    try:
+        await connection.execute(_DURABLE)
+    except BaseException:
+        connection.terminate()
+        raise
     return connection
 
+
+_connected = cast(Callable[..., Awaitable[Connection]], asyncpg.connect)  # pyright: ignore[reportUnknownMemberType]
 
 _DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 """Stricter settings than `on` are whoever runs the database's own."""

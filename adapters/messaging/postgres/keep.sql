@@ -1,30 +1,29 @@
 -- Retention and the index that searches look in.
 
 -- old_messages
--- Those of conversations on hold and of turns that have not ended stay.
-SELECT m.conversation, m.seq
+-- Those of conversations on hold and of turns that have not ended stay; the next ones behind the last one looked at.
+SELECT m.at, m.conversation, m.seq
 FROM message AS m
 JOIN conversation AS c ON c.id = m.conversation AND c.hold = ''
-WHERE m.at < extract(epoch FROM clock_timestamp())::double precision - $1 AND NOT m.erased
+WHERE m.at < $1 AND NOT m.erased AND (m.at, m.conversation, m.seq) > ($2::double precision, $3::text, $4::bigint)
   AND NOT EXISTS (
-    SELECT FROM turn AS t
-    WHERE t.conversation = m.conversation AND (t.id = m.turn OR t.opened = m.seq OR t.due = m.seq)
-      AND t.state <> ALL ($3::text[])
+    SELECT FROM turn AS t WHERE t.conversation = m.conversation AND t.id = m.turn AND t.state <> ALL ($5::text[])
   )
-ORDER BY m.at
-LIMIT $2;
+  AND NOT EXISTS (
+    SELECT FROM turn AS t WHERE t.conversation = m.conversation AND t.due > 0 AND t.due = m.seq
+  )
+  AND (m.recipients NOT LIKE '% %' OR NOT EXISTS (
+    SELECT FROM turn AS t WHERE t.conversation = m.conversation AND t.opened = m.seq AND t.state <> ALL ($5::text[])
+  ))
+ORDER BY m.at, m.conversation, m.seq
+LIMIT $6;
 
 -- blank_old
--- Looked at once more, now that the conversations are locked.
+-- Turns do not begin again, so that only a hold may have come before we had the conversations locked.
 UPDATE message AS m SET body = '', text = '', erased = true
 FROM unnest($1::text[], $2::bigint[]) AS w (conversation, seq)
 JOIN conversation AS c ON c.id = w.conversation AND c.hold = ''
-WHERE m.conversation = w.conversation AND m.seq = w.seq AND NOT m.erased
-  AND NOT EXISTS (
-    SELECT FROM turn AS t
-    WHERE t.conversation = m.conversation AND (t.id = m.turn OR t.opened = m.seq OR t.due = m.seq)
-      AND t.state <> ALL ($3::text[])
-  );
+WHERE m.conversation = w.conversation AND m.seq = w.seq AND NOT m.erased;
 
 -- forget_old
 DELETE FROM message_words AS f
@@ -34,33 +33,38 @@ WHERE f.conversation = w.conversation AND f.seq = w.seq
 
 -- blank_old_pushes
 UPDATE push AS p SET body = ''
-WHERE p.body <> '' AND p.at < extract(epoch FROM clock_timestamp())::double precision - $1
+WHERE p.body <> '' AND p.at < $1
   AND NOT EXISTS (SELECT FROM conversation AS c WHERE c.id = p.conversation AND c.hold <> '');
 
--- stale_conversations
-SELECT id FROM conversation WHERE stale ORDER BY id LIMIT $1;
-
--- lock_stale
--- Erasure must not come between the look at a text and its words: whoever has the row has the conversation.
-SELECT id, tail, indexed FROM conversation
-WHERE id = ANY ($1::text[]) AND stale
-ORDER BY id COLLATE "C"
-FOR UPDATE;
+-- time_of_day
+SELECT extract(epoch FROM clock_timestamp())::double precision;
 
 -- unindexed
-SELECT m.conversation, m.seq, m.text
-FROM unnest($1::text[], $2::bigint[]) AS w (conversation, indexed)
-JOIN message AS m ON m.conversation = w.conversation AND m.seq > w.indexed
-ORDER BY m.conversation COLLATE "C", m.seq
-LIMIT $3;
+-- At least one, and then as many as there is room for.
+SELECT conversation, seq, text
+FROM (
+  SELECT conversation, seq, text,
+    sum(octet_length(text)) OVER (ROWS UNBOUNDED PRECEDING) - octet_length(text) AS ahead
+  FROM (
+    SELECT m.conversation, m.seq, m.text
+    FROM (SELECT id, indexed FROM conversation WHERE stale ORDER BY id LIMIT $1) AS c
+    CROSS JOIN LATERAL (
+      SELECT * FROM message AS m WHERE m.conversation = c.id AND m.seq > c.indexed ORDER BY m.seq LIMIT $1
+    ) AS m
+    LIMIT $1
+  ) AS m
+) AS m
+WHERE ahead < $2;
 
 -- add_words
+-- What was erased since its text was read has no words any more.
 INSERT INTO message_words (conversation, seq, words)
 SELECT w.conversation, w.seq, w.words::tsvector
 FROM unnest($1::text[], $2::bigint[], $3::text[]) AS w (conversation, seq, words)
+JOIN message AS m ON m.conversation = w.conversation AND m.seq = w.seq AND NOT m.erased
 ON CONFLICT (conversation, seq) DO NOTHING;
 
 -- indexed
-UPDATE conversation AS c SET indexed = w.indexed, stale = c.tail > w.indexed
+UPDATE conversation AS c SET indexed = greatest(c.indexed, w.indexed), stale = c.tail > greatest(c.indexed, w.indexed)
 FROM unnest($1::text[], $2::bigint[]) AS w (id, indexed)
 WHERE c.id = w.id;

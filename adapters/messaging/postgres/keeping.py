@@ -1,10 +1,17 @@
-"""What is done behind the writers' backs, in transactions of its own: retention, and the index of words."""
+"""What is done behind the writers' backs, in small transactions of its own: retention, and the index of words.
 
+What is blanked is gone for everybody who asks; its bytes leave the disk when PostgreSQL next vacuums the table.
+"""
+
+import asyncio
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from adapters.messaging.postgres import shapes
-from adapters.messaging.postgres.connections import Connection
+from adapters.messaging.postgres.connections import Connection, Connections
 from adapters.messaging.postgres.sheets import SQL as WRITE
+from adapters.messaging.postgres.transactions import transact
 from adapters.messaging.postgres.words import vector_of
 from adapters.messaging.queries import load_queries
 from adapters.messaging.turns import ENDED
@@ -15,30 +22,82 @@ SQL = load_queries(Path(__file__).with_name("keep.sql"))
 STEP = 200
 """Messages of one transaction: it keeps their conversations locked, and nobody should wait for long."""
 
+STEP_BYTES = 4 << 20
+"""Bytes of text after which a step is large enough."""
 
-async def blank_some(connection: Connection, *, seconds: float, limit: int) -> int:
-    """Blank messages that are older than so many seconds, inside a transaction; returns how many."""
-    ended = sorted(ENDED)
-    old = await connection.fetch(SQL["old_messages"], seconds, limit, ended)
-    if not old:
-        await connection.execute(SQL["blank_old_pushes"], seconds)
-        return 0
-    await connection.fetch(WRITE["lock_conversations"], sorted({row[0] for row in old}))
-    keys = shapes.columns([tuple(row) for row in old], 2)
-    await connection.execute(SQL["blank_old"], *keys, ended)
-    await connection.execute(SQL["forget_old"], *keys)
-    return len(old)
+Old = tuple[float, ConversationId, int]
+"""When a message was said, and which it is."""
 
 
-async def index_some(connection: Connection, *, limit: int) -> int:
-    """Make messages ready to be found, inside a transaction; returns how many were looked at."""
-    stale = await connection.fetch(SQL["stale_conversations"], limit)
-    locked = await connection.fetch(SQL["lock_stale"], [row[0] for row in stale])
-    reached: dict[ConversationId, int] = {row[0]: row[2] for row in locked}
-    rows = await connection.fetch(SQL["unindexed"], list(reached), list(reached.values()), limit)
-    words = [(conversation, seq, vector_of(text)) for conversation, seq, text in rows]
+class PostgresKeeping:
+    """Retention and the index, on connections that nobody else waits for."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._indexing = asyncio.Lock()
+
+    async def retain(self, *, seconds: float, limit: int) -> int:
+        """See `Keeping.retain`."""
+        before: float = await transact(self._connections, lambda connection: connection.fetchval(SQL["time_of_day"]))
+        before -= seconds
+        done, behind = 0, (float("-inf"), ConversationId(""), 0)
+        while done < limit:
+            step = min(limit - done, STEP)
+            blanked = await transact(
+                self._connections,
+                lambda connection, behind=behind, step=step: _blank_some(connection, before, behind, step),
+            )
+            done += len(blanked)
+            if len(blanked) < step:
+                break
+            behind = blanked[-1]
+        await transact(self._connections, lambda connection: connection.execute(SQL["blank_old_pushes"], before))
+        return done
+
+    async def index(self, *, limit: int) -> int:
+        """See `Keeping.index`."""
+        done = 0
+        async with self._indexing:  # who waited finds nothing left to do, and all of it done
+            while done < limit:
+                more = await self._index_some(min(limit - done, STEP))
+                done += more
+                if not more:
+                    break
+        return done
+
+    async def _index_some(self, limit: int) -> int:
+        """Texts are read and taken apart while nobody waits: only then are their conversations locked."""
+        texts = await transact(
+            self._connections, lambda connection: connection.fetch(SQL["unindexed"], limit, STEP_BYTES)
+        )
+        words = await asyncio.to_thread(_words_of, texts)
+        if words:
+            await transact(self._connections, lambda connection: _add_words(connection, words))
+        return len(words)
+
+
+async def _blank_some(connection: Connection, before: float, behind: Old, limit: int) -> Sequence[Old]:
+    """Blank messages that are older than `before`, and tell which; fewer than `limit` if none is left."""
+    rows = await connection.fetch(SQL["old_messages"], before, *behind, sorted(ENDED), limit)
+    old: list[Old] = [tuple(row) for row in rows]
+    if old:
+        await connection.fetch(WRITE["lock_conversations"], sorted({conversation for _, conversation, _ in old}))
+        keys = shapes.columns([(conversation, seq) for _, conversation, seq in old], 2)
+        await connection.execute(SQL["blank_old"], *keys)
+        await connection.execute(SQL["forget_old"], *keys)
+    return old
+
+
+Words = tuple[ConversationId, int, str]
+"""Which message, and what is to be found of it."""
+
+
+def _words_of(texts: Sequence[Any]) -> list[Words]:
+    return [(conversation, seq, vector_of(text)) for conversation, seq, text in texts]
+
+
+async def _add_words(connection: Connection, words: Sequence[Words]) -> None:
+    reached = {conversation: seq for conversation, seq, _ in words}
+    await connection.fetch(WRITE["lock_conversations"], sorted(reached))
     await connection.execute(SQL["add_words"], *shapes.columns([each for each in words if each[2]], 3))
-    for conversation, seq, _ in rows:
-        reached[conversation] = seq
     await connection.execute(SQL["indexed"], *shapes.columns(reached.items(), 2))
-    return len(rows)

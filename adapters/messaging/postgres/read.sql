@@ -76,9 +76,9 @@ FROM dead_letter
 WHERE ($1::text IS NULL OR conversation = $1)
   AND ($2::text IS NULL OR agent = $2)
   AND (redriven_as > 0) = $3
-  AND ($4::double precision IS NULL OR (at, conversation, seq) > ($4, $5, $6))
+  AND ($4::double precision IS NULL OR (at, conversation, seq, agent) > ($4, $5, $6, $7))
 ORDER BY at, conversation, seq, agent
-LIMIT $7;
+LIMIT $8;
 
 -- devices
 SELECT device, seq FROM seen WHERE conversation = $1;

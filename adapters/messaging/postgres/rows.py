@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from adapters.messaging.log import Devices, Found, TurnMark, WhichLetters, WhichTurns
+from adapters.messaging.log import Devices, Found, LetterMark, TurnMark, WhichLetters, WhichTurns
 from adapters.messaging.messages import Conversation, DeadLetter, Message, TurnRef
 from adapters.messaging.postgres import shapes
 from adapters.messaging.postgres.connections import Connections
@@ -78,14 +78,10 @@ class PostgresRows:
         rows = await self._fetch("search", every, conversations, limit) if every else ()
         return [Found(message=shapes.message_of(row[:15]), rank=row[15]) for row in rows]
 
-    async def dead(
-        self, which: WhichLetters, *, after: tuple[float, ConversationId, int] | None, limit: int
-    ) -> Sequence[DeadLetter]:
+    async def dead(self, which: WhichLetters, *, after: LetterMark | None, limit: int) -> Sequence[DeadLetter]:
         """See `History.dead`."""
-        at, conversation, seq = after or (None, None, None)
-        rows = await self._fetch(
-            "dead", which.conversation, which.agent, which.redriven, at, conversation, seq, limit
-        )
+        behind = (after.at, after.conversation, after.seq, after.agent) if after else (None,) * 4
+        rows = await self._fetch("dead", which.conversation, which.agent, which.redriven, *behind, limit)
         return [shapes.letter_of(row) for row in rows]
 
     async def devices(self, conversation: ConversationId) -> Devices:
@@ -110,10 +106,13 @@ class PostgresRows:
         try:
             return await self._fetch_once(query, wanted)
         except BROKEN as error:
-            if fault_of(error) is Fault.POISON:
-                raise refused(error) from None
-            if fault_of(error) is not Fault.LOST:
-                raise unavailable(error, self._connections.where) from None
+            match fault_of(error):
+                case Fault.LOST:
+                    pass
+                case Fault.POISON:
+                    raise refused(error, self._connections.where) from None
+                case _:
+                    raise unavailable(error, self._connections.where) from None
         try:
             return await self._fetch_once(query, wanted)
         except BROKEN as error:

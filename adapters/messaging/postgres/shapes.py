@@ -1,11 +1,12 @@
-"""A row as a dataclass, and dataclasses as columns: one function each, for columns in the order of the queries.
+"""A row as a dataclass, and a dataclass as a row or as the fields of a JSON object: one function each.
 
-What is written is given to the database as one array per column.
+Rows have their columns in the order of the queries.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from operator import attrgetter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
+
+import orjson
 
 from adapters.messaging.delivery import Mailbox
 from adapters.messaging.messages import Conversation, DeadLetter, Kind, Message, TurnRef
@@ -14,6 +15,7 @@ from adapters.messaging.turns import Turn, TurnState
 
 Row: TypeAlias = Sequence[Any]
 Columns: TypeAlias = Sequence[Sequence[Any]]
+Fields: TypeAlias = Mapping[str, Any]
 
 _KINDS = {kind.value: kind for kind in Kind}
 _STATES = {state.value: state for state in TurnState}
@@ -22,6 +24,11 @@ _STATES = {state.value: state for state in TurnState}
 def columns(rows: Iterable[Row], width: int) -> Columns:
     """Rows as columns, `width` of them also where there is no row."""
     return tuple(zip(*rows, strict=True)) or ((),) * width
+
+
+def in_json(rows: Iterable[Fields]) -> str:
+    """Rows as a JSON array of objects."""
+    return orjson.dumps(list(rows)).decode()
 
 
 def conversation_of(row: Row) -> Conversation:
@@ -120,69 +127,86 @@ def held_call_of(row: Row) -> HeldCall:
     return HeldCall(id=id_, sealed=sealed, expires=expires, ended=ended)
 
 
-def _row_of(*names: str) -> Callable[[Any], Row]:
-    return attrgetter(*names)
+def conversation_fields(row: Conversation) -> Fields:
+    return {
+        "id": row.id,
+        "tail": row.tail,
+        "domain": row.domain,
+        "started_by": row.started_by,
+        "started_by_issuer": row.started_by_issuer,
+        "opened_at": row.opened_at,
+        "hold": row.hold,
+    }
 
 
-_CONVERSATION = ("id", "tail", "domain", "started_by", "started_by_issuer", "opened_at", "hold")
-_MAILBOX = (
-    "conversation", "agent", "cursor", "head", "attempts", "ready_at", "fence", "settled", "owner", "parked",
-)  # fmt: skip
-_TURN = (
-    "conversation", "agent", "id", "opened", "state", "started_by", "opened_at", "changed_at", "due", "urgent",
-    "attempts", "grant", "expires", "question", "error", "authority",
-)  # fmt: skip
-_QUESTION = ("conversation", "turn", "id", "agent", "seq", "state", "asked_at", "expires")
-_LETTER = ("of.conversation", "of.agent", "seq", "of.turn", "attempts", "error", "at", "redriven_as")
-_HELD_CALL = ("id", "sealed", "expires", "ended")
-
-_conversation_row, _mailbox_row, _turn_row = _row_of(*_CONVERSATION), _row_of(*_MAILBOX), _row_of(*_TURN)
-_question_row, _letter_row, _held_call_row = _row_of(*_QUESTION), _row_of(*_LETTER), _row_of(*_HELD_CALL)
-
-
-def conversation_columns(rows: Iterable[Conversation]) -> Columns:
-    return columns(map(_conversation_row, rows), len(_CONVERSATION))
-
-
-def message_columns(rows: Iterable[Message]) -> Columns:
-    return columns(map(_message_row, rows), 14)
+def message_fields(row: Message) -> Fields:
+    """All but the body."""
+    return {
+        "conversation": row.conversation,
+        "seq": row.seq,
+        "id": row.id,
+        "sender": row.sender,
+        "issuer": row.issuer,
+        "kind": row.kind,
+        "turn": row.turn,
+        "recipients": " ".join(row.to),
+        "answers": row.answers,
+        "updates": row.updates,
+        "text": row.text,
+        "digest": _hex(row.digest),
+        "at": row.at,
+    }
 
 
-def _message_row(row: Message) -> Row:
-    """A new message: it is not erased."""
-    return (
-        row.conversation,
-        row.seq,
-        row.id,
-        row.sender,
-        row.issuer,
-        row.kind,
-        row.turn,
-        " ".join(row.to),
-        row.answers,
-        row.updates,
-        row.body,
-        row.text,
-        row.digest,
-        row.at,
-    )
+def mailbox_fields(row: Mailbox) -> Fields:
+    return {
+        "conversation": row.conversation,
+        "agent": row.agent,
+        "cursor": row.cursor,
+        "head": row.head,
+        "attempts": row.attempts,
+        "ready_at": row.ready_at,
+        "fence": row.fence,
+        "settled": row.settled,
+        "owner": row.owner,
+        "parked": row.parked,
+    }
 
 
-def mailbox_columns(rows: Iterable[Mailbox]) -> Columns:
-    return columns(map(_mailbox_row, rows), len(_MAILBOX))
+def turn_fields(row: Turn) -> Fields:
+    return {
+        "conversation": row.conversation,
+        "agent": row.agent,
+        "id": row.id,
+        "opened": row.opened,
+        "state": row.state,
+        "started_by": row.started_by,
+        "opened_at": row.opened_at,
+        "changed_at": row.changed_at,
+        "due": row.due,
+        "urgent": row.urgent,
+        "attempts": row.attempts,
+        "grant_number": row.grant,
+        "expires": row.expires,
+        "question": row.question,
+        "error": row.error,
+        "authority": _hex(row.authority),
+    }
 
 
-def turn_columns(rows: Iterable[Turn]) -> Columns:
-    return columns(map(_turn_row, rows), len(_TURN))
+def question_row(row: Question) -> Row:
+    return (row.conversation, row.turn, row.id, row.agent, row.seq, row.state, row.asked_at, row.expires)
 
 
-def question_columns(rows: Iterable[Question]) -> Columns:
-    return columns(map(_question_row, rows), len(_QUESTION))
+def letter_row(row: DeadLetter) -> Row:
+    of = row.of
+    return (of.conversation, of.agent, row.seq, of.turn, row.attempts, row.error, row.at, row.redriven_as)
 
 
-def letter_columns(rows: Iterable[DeadLetter]) -> Columns:
-    return columns(map(_letter_row, rows), len(_LETTER))
+def held_call_row(row: HeldCall) -> Row:
+    return (row.id, row.sealed, row.expires, row.ended)
 
 
-def held_call_columns(rows: Iterable[HeldCall]) -> Columns:
-    return columns(map(_held_call_row, rows), len(_HELD_CALL))
+def _hex(content: bytes) -> str:
+    """Bytes as PostgreSQL reads them from text."""
+    return "\\x" + content.hex()

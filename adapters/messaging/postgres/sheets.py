@@ -18,7 +18,7 @@ BIGGEST = 2**63 - 1
 """What a bigint holds. What is numbered higher is not there."""
 
 Waiting = dict[MailboxKey, tuple[bool, int]]
-"""The first turn that a mailbox has waiting beside those that are on the sheet: whether it is urgent, and what is due."""
+"""The first turn that a mailbox has waiting, beside those on the sheet: whether it is urgent, and what is due."""
 
 
 async def load(connection: Connection, requests: Sequence[Request], shift: float) -> tuple[Sheet, Waiting]:
@@ -115,14 +115,15 @@ async def store(connection: Connection, sheet: Sheet, before: frozenset[Conversa
     written = sheet.written
     if written.conversations or written.messages or written.turns or written.mailboxes:
         opened = [each for id_, each in sorted(written.conversations.items()) if id_ not in before]
-        continued = [(each.id, each.tail, each.hold) for id_, each in written.conversations.items() if id_ in before]
+        continued = [each for id_, each in written.conversations.items() if id_ in before]
         await connection.execute(
             SQL["write"],
-            *shapes.conversation_columns(opened),
-            *shapes.columns(continued, 3),
-            *shapes.message_columns(written.messages),
-            *shapes.turn_columns(written.turns.values()),
-            *shapes.mailbox_columns(mailbox for _, mailbox in sorted(written.mailboxes.items())),
+            shapes.in_json(map(shapes.conversation_fields, opened)),
+            shapes.in_json({"id": each.id, "tail": each.tail, "hold": each.hold} for each in continued),
+            shapes.in_json(map(shapes.message_fields, written.messages)),
+            [message.body for message in written.messages],
+            shapes.in_json(map(shapes.turn_fields, written.turns.values())),
+            shapes.in_json(shapes.mailbox_fields(mailbox) for _, mailbox in sorted(written.mailboxes.items())),
         )
     if written.seen:
         seen = [(*key, seq) for key, seq in sorted(written.seen.items())]
@@ -133,21 +134,22 @@ async def store(connection: Connection, sheet: Sheet, before: frozenset[Conversa
 async def _store_rare(connection: Connection, written: Written, at: float) -> None:
     """What most transactions do not touch."""
     if written.questions:
-        await connection.execute(SQL["add_questions"], *shapes.question_columns(written.questions))
+        await connection.execute(SQL["add_questions"], *shapes.columns(map(shapes.question_row, written.questions), 8))
     if written.closed:
         await connection.execute(SQL["close_questions"], *_latest(written.closed))
     if written.letters:
-        await connection.execute(SQL["put_letters"], *shapes.letter_columns(written.letters.values()))
+        letters = shapes.columns(map(shapes.letter_row, written.letters.values()), 8)
+        await connection.execute(SQL["put_letters"], *letters)
     if written.holds:
-        held = [written.holds[id_] for id_ in sorted(written.holds)]
-        await connection.execute(SQL["put_held_calls"], *shapes.held_call_columns(held))
-    if written.pushes:
-        pushes = {push.id: (push.id, of, push.channel, push.body) for of, push in reversed(written.pushes)}
-        await connection.execute(SQL["add_pushes"], *shapes.columns([pushes[id_] for id_ in sorted(pushes)], 4), at)
+        held = [shapes.held_call_row(written.holds[id_]) for id_ in sorted(written.holds)]
+        await connection.execute(SQL["put_held_calls"], *shapes.columns(held, 4))
     for blank in written.blanks:
         await connection.execute(SQL["blank_messages"], blank.conversation, blank.up_to, blank.sender)
         await connection.execute(SQL["forget_words"], blank.conversation, blank.up_to)
         await connection.execute(SQL["blank_pushes"], blank.conversation)
+    if written.pushes:  # behind what is blanked: one that is still on the sheet with its body was made after that
+        pushes = {push.id: (push.id, of, push.channel, push.body) for of, push in reversed(written.pushes)}
+        await connection.execute(SQL["add_pushes"], *shapes.columns([pushes[id_] for id_ in sorted(pushes)], 4), at)
 
 
 def _latest(closed: Iterable[tuple[Any, ...]]) -> shapes.Columns:

@@ -1,4 +1,4 @@
--- The SQL of a transaction that writes. Keys and rows are arrays, one for each column: `unnest` makes rows of them.
+-- The SQL of a transaction that writes. Keys are arrays, one for each column: `unnest` makes rows of them.
 
 -- lock_conversations
 -- Whoever has a conversation's row writes it; so numbers are dense, and in the order of commits. Everybody locks in the
@@ -76,32 +76,37 @@ FOR UPDATE;
 
 -- write
 -- What nearly every transaction writes, in one go. A conversation that somebody else has opened meanwhile violates its
--- key: then all of it is done again, and finds it.
+-- key: then all of it is done again, and finds it. The rows come as JSON, which costs the gateway a third of what arrays
+-- do; bodies come as they are.
 WITH opened AS (
   INSERT INTO conversation (id, tail, domain, started_by, started_by_issuer, opened_at, hold)
-  SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::double precision[], $7::text[])
+  SELECT * FROM json_to_recordset($1::json) AS w (id text, tail bigint, domain text, started_by text,
+    started_by_issuer text, opened_at double precision, hold text)
 ), continued AS (
   UPDATE conversation AS c SET tail = w.tail, hold = w.hold, stale = c.stale OR w.tail > c.tail
-  FROM unnest($8::text[], $9::bigint[], $10::text[]) AS w (id, tail, hold)
+  FROM json_to_recordset($2::json) AS w (id text, tail bigint, hold text)
   WHERE c.id = w.id
 ), said AS (
-  INSERT INTO message (conversation, seq, id, sender, issuer, kind, turn, recipients, answers, updates, body, text,
-    digest, at)
-  SELECT * FROM unnest($11::text[], $12::bigint[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[],
-    $18::text[], $19::text[], $20::text[], $21::bytea[], $22::text[], $23::bytea[], $24::double precision[])
+  INSERT INTO message (conversation, seq, id, sender, issuer, kind, turn, recipients, answers, updates, text, digest, at,
+    body)
+  SELECT * FROM ROWS FROM (
+    json_to_recordset($3::json) AS (conversation text, seq bigint, id text, sender text, issuer text, kind text,
+      turn text, recipients text, answers text, updates text, text text, digest bytea, at double precision),
+    unnest($4::bytea[])
+  )
 ), turns AS (
   INSERT INTO turn (conversation, agent, id, opened, state, started_by, opened_at, changed_at, due, urgent, attempts,
     grant_number, expires, question, error, authority)
-  SELECT * FROM unnest($25::text[], $26::text[], $27::text[], $28::bigint[], $29::text[], $30::text[],
-    $31::double precision[], $32::double precision[], $33::bigint[], $34::boolean[], $35::integer[], $36::bigint[],
-    $37::double precision[], $38::text[], $39::text[], $40::bytea[])
+  SELECT * FROM json_to_recordset($5::json) AS w (conversation text, agent text, id text, opened bigint, state text,
+    started_by text, opened_at double precision, changed_at double precision, due bigint, urgent boolean,
+    attempts integer, grant_number bigint, expires double precision, question text, error text, authority bytea)
   ON CONFLICT (conversation, id) DO UPDATE SET state = excluded.state, changed_at = excluded.changed_at,
     due = excluded.due, urgent = excluded.urgent, attempts = excluded.attempts, grant_number = excluded.grant_number,
     expires = excluded.expires, question = excluded.question, error = excluded.error
 )
 INSERT INTO mailbox (conversation, agent, cursor, head, attempts, ready_at, fence, settled, owner, parked)
-SELECT * FROM unnest($41::text[], $42::text[], $43::bigint[], $44::bigint[], $45::integer[], $46::double precision[],
-  $47::bigint[], $48::bigint[], $49::text[], $50::text[])
+SELECT * FROM json_to_recordset($6::json) AS w (conversation text, agent text, cursor bigint, head bigint,
+  attempts integer, ready_at double precision, fence bigint, settled bigint, owner text, parked text)
 ON CONFLICT (conversation, agent) DO UPDATE SET cursor = excluded.cursor, head = excluded.head,
   attempts = excluded.attempts, ready_at = excluded.ready_at, fence = excluded.fence, settled = excluded.settled,
   owner = excluded.owner, parked = excluded.parked;

@@ -31,7 +31,7 @@ def take(connection: sqlite3.Connection, claim: Claim, sheet: Sheet) -> Sequence
 def _next_heads(connection: sqlite3.Connection, claim: Claim, now: float) -> list[MailboxKey]:
     """The first of each agent, those that wait longest first; then the second of each, and so on."""
     waiting: list[tuple[int, float, MailboxKey]] = []
-    for agent in claim.agents:
+    for agent in frozenset(claim.agents):
         rows = connection.execute(SQL["claimable"], (agent, now, claim.limit))
         waiting += [(rank, ready_at, (conversation, agent)) for rank, (ready_at, conversation) in enumerate(rows)]
     waiting.sort()

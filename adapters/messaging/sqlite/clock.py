@@ -30,7 +30,7 @@ def this_machine() -> Machine:
     """The boot clock, which goes on while a machine sleeps; where there is none, the monotonic one."""
     boot = ""
     with suppress(OSError):
-        boot = BOOT_ID.read_text(encoding="ascii").strip()
+        boot = BOOT_ID.read_text(encoding="utf-8").strip()
     if hasattr(time, "CLOCK_BOOTTIME"):
         return Machine(boot, lambda: time.clock_gettime(time.CLOCK_BOOTTIME))
     return Machine(boot, time.monotonic)

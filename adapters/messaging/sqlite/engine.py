@@ -8,7 +8,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from adapters.messaging.engine import Stirred
 from adapters.messaging.messages import TurnRef
@@ -17,22 +17,30 @@ from adapters.messaging.requests import Request
 from adapters.messaging.sqlite import keeping
 from adapters.messaging.sqlite.claims import Claim
 from adapters.messaging.sqlite.clock import LogClock, this_machine
-from adapters.messaging.sqlite.file import unavailable
+from adapters.messaging.sqlite.file import from_anywhere, unavailable
 from adapters.messaging.sqlite.overview import SqliteOverview
-from adapters.messaging.sqlite.rows import Readers, SqliteRows
+from adapters.messaging.sqlite.rows import SEARCH_SECONDS, Readers, SqliteRows
 from adapters.messaging.sqlite.tables import open_log_file
-from adapters.messaging.sqlite.writer import Chore, Writer
+from adapters.messaging.sqlite.transactions import Chore, Transactions
+from adapters.messaging.sqlite.writer import Writer
 from registry.model import AgentName
+
+PART = 256
+"""How many messages one transaction indexes or blanks."""
+
+Part: TypeAlias = Callable[[sqlite3.Connection, float, int], tuple[int, bool]]
+"""Is given rows, the time of day and how much to do at most; returns how much it was, and whether there may be more."""
 
 
 class SqliteEngine:
     """See `engine.Engine`. To be opened, used and closed on one event loop."""
 
-    def __init__(self, writer: Writer, readers: Readers, clock: LogClock) -> None:
+    def __init__(self, writer: Writer, readers: Readers, searchers: Readers, clock: LogClock) -> None:
         self._writer = writer
         self._readers = readers
         self._clock = clock
-        self._rows = SqliteRows(readers)
+        self._searchers = searchers
+        self._rows = SqliteRows(readers, searchers)
         self._overview = SqliteOverview(readers, clock)
 
     @classmethod
@@ -45,12 +53,14 @@ class SqliteEngine:
             Refused: it is not a log, or one of a newer version.
             LogUnavailable: it cannot be opened; it says why.
         """
+        path = from_anywhere(path)
         clock = LogClock(this_machine(), shift)
         try:
             file = await asyncio.to_thread(open_log_file, path, clock, create=True)
         except sqlite3.Error as error:
             raise unavailable(error, path) from None
-        return cls(Writer(file, clock=clock, stirred=stirred), Readers(path), clock)
+        writer = Writer(Transactions(file, clock), path=path, stirred=stirred)
+        return cls(writer, Readers(path), Readers(path, threads=1, seconds=SEARCH_SECONDS), clock)
 
     @property
     def rows(self) -> SqliteRows:
@@ -77,26 +87,32 @@ class SqliteEngine:
     async def retain(self, *, seconds: float, limit: int) -> int:
         """See `Keeping.retain`."""
         return await self._in_parts(
-            lambda connection, at, left: keeping.blank_old(connection, before=at - seconds, limit=left), limit
+            lambda rows, at, part: keeping.blank_old(rows, before=at - seconds, limit=part), limit, erases=True
         )
 
     async def index(self, *, limit: int) -> int:
         """See `Keeping.index`."""
-        return await self._in_parts(lambda connection, _, left: keeping.index(connection, limit=left), limit)
+        return await self._in_parts(lambda rows, _, part: keeping.index(rows, limit=part), limit, erases=False)
+
+    @property
+    def is_tidy(self) -> bool:
+        """Whether what this process has erased is gone from every corner of the files; it comes to that by itself."""
+        return self._writer.is_tidy
 
     async def close(self) -> None:
         """Finish what was submitted, and let go of the file."""
         await self._readers.close()
+        await self._searchers.close()
         await self._writer.close()
 
-    async def _in_parts(self, do: Callable[[sqlite3.Connection, float, int], int], limit: int) -> int:
-        """Do something in transactions that are small, so that nobody waits long; returns how much was done."""
+    async def _in_parts(self, do: Part, limit: int, *, erases: bool) -> int:
+        """Do something in small transactions, so that nobody waits long, and return how much was done."""
         done = 0
         while done < limit:
-            part = min(limit - done, keeping.PART)
-            chore = Chore(lambda connection, sheet, part=part: do(connection, sheet.at, part))
-            more = await self._writer.submit(chore)
+            part = min(limit - done, PART)
+            chore = Chore(lambda rows, at, part=part: do(rows, at, part), erases)
+            more, may_be_more = await self._writer.submit(chore)
             done += more
-            if more < part:
+            if not may_be_more:
                 break
         return done

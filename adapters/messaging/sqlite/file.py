@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 from adapters.messaging.errors import LogUnavailable
@@ -48,6 +48,10 @@ T = TypeVar("T")
 Mark = tuple[int, int]
 """Which file this is: its device and inode."""
 
+Names = tuple[str, str, str]
+Marks = tuple[Mark | None, ...]
+"""Those of the database, of its write-ahead log and of its shared memory."""
+
 
 class OpenFile:
     """A connection, and the files that it was opened on."""
@@ -55,7 +59,8 @@ class OpenFile:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
         self.connection = connection
-        self._marks: tuple[Mark | None, ...] = ()
+        self.marks: Marks = ()
+        self._names = _names_of(path)
 
     @classmethod
     def for_writing(cls, path: Path, *, create: bool) -> Self:
@@ -64,6 +69,7 @@ class OpenFile:
         Raises:
             LogUnavailable: it cannot be opened; it says why.
         """
+        _look_first(path, create=create)
         return cls._open(path, mode="rwc" if create else "rw", busy=0.0, pragmas=WRITING)
 
     @classmethod
@@ -73,16 +79,15 @@ class OpenFile:
         Raises:
             LogUnavailable: it cannot be opened; it says why.
         """
+        _look_first(path, create=False)
         return cls._open(path, mode="rw", busy=BUSY_SECONDS, pragmas=READING)
 
     @classmethod
     def _open(cls, path: Path, *, mode: str, busy: float, pragmas: tuple[str, ...]) -> Self:
         before = _mark(path)
-        if before is None and mode == "rw":
-            raise _gone(path)
         try:
             connection = sqlite3.connect(
-                f"file:{quote(str(path.absolute()))}?mode={mode}",
+                f"file:{quote(os.fsencode(path))}?mode={mode}",
                 uri=True,
                 isolation_level=None,
                 check_same_thread=False,
@@ -97,23 +102,29 @@ class OpenFile:
         except sqlite3.Error as error:
             file.close()
             raise unavailable(error, path) from None
-        if before is not None and file._marks[0] != before:
+        if before is not None and file.marks[0] != before:
             file.close()
             raise _gone(path)
         return file
 
     def _prepare(self, pragmas: tuple[str, ...]) -> None:
         for pragma in pragmas:
-            self.connection.execute(f"PRAGMA {pragma}")
-        (mode,) = patiently(lambda: self.connection.execute("PRAGMA journal_mode = WAL").fetchone())
-        if mode != "wal":
-            raise sqlite3.OperationalError(f"no write-ahead log is possible there, only {mode}")
+            self._ask(f"PRAGMA {pragma}")
+        if pragmas is WRITING:
+            (mode,) = self._ask("PRAGMA journal_mode = WAL")
+            if mode != "wal":
+                raise sqlite3.OperationalError(f"no write-ahead log is possible there, only {mode}")
         # From the first look on this connection keeps the file in use, and its write-ahead log stays what it is.
-        patiently(lambda: self.connection.execute("SELECT count(*) FROM sqlite_schema").fetchone())
-        self._marks = self._found()
+        self._ask("SELECT count(*) FROM sqlite_schema")
+        self.marks = _marks_of(self._names)
 
-    def _found(self) -> tuple[Mark | None, ...]:
-        return _mark(self.path), _mark(f"{self.path}-wal"), _mark(f"{self.path}-shm")
+    def _ask(self, statement: str) -> Any:
+        return patiently(lambda: self.connection.execute(statement).fetchone())
+
+    @property
+    def is_found(self) -> bool:
+        """Whether the path still leads to what is open here."""
+        return _marks_of(self._names) == self.marks
 
     def check(self) -> None:
         """See that the path still leads to what is open here.
@@ -121,7 +132,7 @@ class OpenFile:
         Raises:
             LogUnavailable: it does not.
         """
-        if self._found() != self._marks:
+        if not self.is_found:
             raise _gone(self.path)
 
     def begin(self) -> None:
@@ -135,7 +146,11 @@ class OpenFile:
                 self.connection.execute("ROLLBACK")
 
     def close(self) -> None:
-        """Let go of it. The last one to do so empties the write-ahead log."""
+        """Let go of it. The last one to do so empties the write-ahead log; and so does one whose file is gone, for the
+        two may never be together again."""
+        with suppress(sqlite3.Error):
+            if not self.is_found:
+                self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         with suppress(sqlite3.Error):
             self.connection.close()
 
@@ -161,6 +176,35 @@ def code_of(error: sqlite3.Error) -> int:
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
 
 
+def _names_of(path: Path) -> Names:
+    """The database, its write-ahead log and its shared memory; these are beside the file that a link leads to."""
+    real = os.path.realpath(path)
+    return str(path), f"{real}-wal", f"{real}-shm"
+
+
+def _look_first(path: Path, *, create: bool) -> None:
+    """Keep SQLite from what it would do to a file that is not there or empty: it would begin a new database, and drop
+    a write-ahead log that is still there, with all that was acknowledged in it."""
+    _, log, _ = _names_of(path)
+    is_log_left = _size(log) > 0  # looked at first: it appears after the database is not empty any more
+    if _size(path) > 0:
+        return
+    if is_log_left:
+        raise LogUnavailable(
+            f"The log's database {path} is missing or empty, but its write-ahead log {log} is there, with messages"
+            " in it. Put the database back."
+        )
+    if not create:
+        raise _gone(path)
+
+
+def _size(path: Path | str) -> int:
+    try:
+        return os.stat(path).st_size  # noqa: PTH116
+    except OSError:
+        return 0
+
+
 def _mark(path: Path | str) -> Mark | None:
     try:
         found = os.stat(path)  # noqa: PTH116  three times per commit, and a Path costs as much as the look
@@ -171,14 +215,38 @@ def _mark(path: Path | str) -> Mark | None:
 
 def _gone(path: Path) -> LogUnavailable:
     return LogUnavailable(
-        f"The log's database {path} is gone: the file was moved, deleted or replaced while it was in use, or its"
-        " -wal or -shm file was. Put it back; then everything goes on."
+        f"The log's database {path} is gone: the file was moved, deleted, emptied or replaced while it was in use, or"
+        " its -wal or -shm file was. Put it back; then everything goes on."
     )
+
+
+def from_anywhere(path: Path) -> Path:
+    """The same file, also if the process goes to another folder."""
+    return path.absolute()
+
+
+def _marks_of(names: Names) -> Marks:
+    return tuple(map(_mark, names))
+
+
+def refuse_foreign_log(path: Path, before: Marks) -> None:
+    """Keep SQLite from putting the write-ahead log of one database into another one that was put in its place.
+
+    Raises:
+        LogUnavailable: the database was replaced, and the log beside it was not.
+    """
+    names = _names_of(path)
+    now, log = _marks_of(names), names[1]
+    if now[0] != before[0] and now[1] == before[1] and _size(log) > 0:
+        raise LogUnavailable(
+            f"The log's database {path} was replaced, but the write-ahead log {log} still is that of the database"
+            " before. Put that one back; a backup is restored while nothing uses the log, and without such a file."
+        )
 
 
 def sync_folder(path: Path) -> None:
     """Make the name of a new file durable."""
-    folder = os.open(path.absolute().parent, os.O_RDONLY)
+    folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:

@@ -1,55 +1,109 @@
 """The SQL of erasure, retention and search: what is blanked, and what a search can find.
 
-An erased word must not survive in the index either. Taking a message out of an FTS5 index only marks it as gone; the
-words go when the index's older pages are merged, which `merge_words` does in small steps.
+What is blanked is overwritten in the database at once, but two places remember: the older pages of the search index,
+until they are merged, and the write-ahead log, until it is emptied. `Tidying` sees to both, in steps that keep nobody
+waiting; the file itself remembers that it has to be done.
 """
 
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from adapters.messaging.queries import load_queries
 from adapters.messaging.sheet import Blank
 
 SQL = load_queries(Path(__file__).with_name("keep.sql"))
 
-PART = 256
-"""Messages that one transaction should index or blank at most, so that others need not wait long."""
+PART_BYTES = 4 << 20
+"""Characters of text after which a part of the work is enough for one transaction."""
+
+MERGED_PAGES = 256
+"""Pages of the search index that one step merges."""
 
 
 def blank(connection: sqlite3.Connection, what: Blank) -> None:
     """Blank messages of one conversation, and forget their words."""
     which = {"conversation": what.conversation, "sender": what.sender, "up_to": what.up_to}
-    _forget(connection, connection.execute(SQL["words_of"], which).fetchall())
+    _forget(connection, connection.execute(SQL["words_of"], which))
     connection.execute(SQL["blank_messages"], which)
     connection.execute(SQL["blank_pushes"], (what.conversation,))
 
 
-def blank_old(connection: sqlite3.Connection, *, before: float, limit: int) -> int:
-    """Blank messages that were said before then (the time of day), as far as they may be; returns how many."""
-    rows = connection.execute(SQL["old_messages"], {"before": before, "limit": limit}).fetchall()
-    _forget(connection, [(row, text) for _, _, row, text in rows if row is not None])
-    connection.executemany(SQL["blank_message"], [(conversation, seq) for conversation, seq, _, _ in rows])
+def blank_old(connection: sqlite3.Connection, *, before: float, limit: int) -> tuple[int, bool]:
+    """Blank messages that were said before then (the time of day), as far as they may be.
+
+    Returns how many, and whether that was a part only.
+    """
+    rows = _part(connection.execute(SQL["old_messages"], {"before": before, "limit": limit}))
+    _forget(connection, [(row, text) for row, text, is_indexed in rows if text and is_indexed])
+    connection.executemany(SQL["blank_message"], [(row,) for row, _, _ in rows])
     connection.execute(SQL["blank_old_pushes"], (before,))
-    return len(rows)
+    return len(rows), bool(rows)
 
 
-def index(connection: sqlite3.Connection, *, limit: int) -> int:
-    """Make messages ready to be found, at most so many; returns how many."""
-    done = 0
-    for conversation, tail, indexed in connection.execute(SQL["stale_conversations"], (limit,)).fetchall():
-        rows = connection.execute(SQL["unindexed"], (conversation, indexed, limit - done)).fetchall()
-        for seq, text in rows:
-            if text:
-                (row,) = connection.execute(SQL["add_text"], (conversation, seq)).fetchone()
-                connection.execute(SQL["add_words"], (row, text))
-        last = rows[-1][0] if rows else tail
-        connection.execute(SQL["indexed"], (last, last, conversation))
-        done += len(rows)
-        if done == limit:
+def index(connection: sqlite3.Connection, *, limit: int) -> tuple[int, bool]:
+    """Make messages ready to be found.
+
+    Returns how many, and whether that was a part only.
+    """
+    rows = _part(connection.execute(SQL["unindexed"], (limit,)))
+    if rows:
+        connection.executemany(SQL["add_words"], [(row, text) for row, text in rows if text])
+        connection.execute(SQL["indexed"], (rows[-1][0],))
+    return len(rows), bool(rows)
+
+
+class Tidying:
+    """What is still to be done until nothing erased is anywhere in the files. At the start nobody knows."""
+
+    def __init__(self) -> None:
+        self.is_done = False
+        self.are_words_gone = False
+        self._pass: int | None = None
+
+    def begin(self) -> None:
+        """Something was erased."""
+        self.is_done = self.are_words_gone = False
+
+    def merge_words(self, connection: sqlite3.Connection) -> bool:
+        """Merge some of the index; inside a transaction. False: there was nothing to merge."""
+        erased, merged = connection.execute(SQL["erasures"]).fetchone()
+        if merged >= erased:
+            self.are_words_gone = True
+            self._pass = None
+            return False
+        is_first = self._pass is None
+        if self._pass is None:
+            self._pass = erased
+        before = connection.total_changes
+        # A negative number begins to merge everything into one; fewer than two changes say that it has come to that.
+        connection.execute(SQL["merge_words"], (-MERGED_PAGES if is_first else MERGED_PAGES,))
+        if not is_first and connection.total_changes - before < 2:
+            connection.execute(SQL["merged"], (self._pass,))
+            self._pass = None
+        return True
+
+    def empty_log(self, connection: sqlite3.Connection) -> None:
+        """Have the write-ahead log emptied, unless somebody reads from it just now."""
+        is_busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        self.is_done = not is_busy
+
+
+def _forget(connection: sqlite3.Connection, words: Iterable[tuple[int, str]]) -> None:
+    """Take texts out of the index, by the rows of their messages."""
+    if connection.executemany(SQL["forget_words"], words).rowcount:
+        connection.execute(SQL["erased"])
+
+
+def _part(rows: sqlite3.Cursor) -> list[Any]:
+    """Rows with a text in the second column, until there is enough of it."""
+    part: list[Any] = []
+    size = 0
+    for row in rows:
+        part.append(row)
+        size += len(row[1])
+        if size >= PART_BYTES:
             break
-    return done
-
-
-def _forget(connection: sqlite3.Connection, words: list[tuple[int, str]]) -> None:
-    connection.executemany(SQL["forget_words"], words)
-    connection.executemany(SQL["forget_text"], [(row,) for row, _ in words])
+    rows.close()
+    return part

@@ -69,17 +69,17 @@ LIMIT :limit;
 SELECT w.rank, m.conversation, m.seq, m.id, m.sender, m.issuer, m.kind, m.turn, m.recipients, m.answers, m.updates,
   m.body, m.text, m.digest, m.at, m.erased
 FROM message_words AS w
-JOIN message_text AS t ON t.row = w.rowid
-JOIN message AS m ON m.conversation = t.conversation AND m.seq = t.seq
+JOIN message AS m ON m.row = w.rowid
 WHERE message_words MATCH :words
-  AND (:conversations IS NULL OR t.conversation IN (SELECT value FROM json_each(:conversations)))
-ORDER BY w.rank, t.row
+  AND (:conversations IS NULL OR m.conversation IN (SELECT value FROM json_each(:conversations)))
+ORDER BY w.rank, m.row
 LIMIT :limit;
 
 -- dead
 SELECT conversation, agent, seq, turn, attempts, error, at, redriven_as
 FROM dead_letter
-WHERE (at, conversation, seq) > (:at, :after_conversation, :after_seq)
+WHERE (:after_at IS NULL
+    OR (at, conversation, seq, agent) > (:after_at, :after_conversation, :after_seq, :after_agent))
   AND (:conversation IS NULL OR conversation = :conversation)
   AND (:agent IS NULL OR agent = :agent)
   AND (redriven_as > 0) = :redriven

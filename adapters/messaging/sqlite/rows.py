@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,13 +11,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from adapters.messaging.errors import LogUnavailable
-from adapters.messaging.log import Devices, Found, TurnMark, WhichLetters, WhichTurns
+from adapters.messaging.log import Devices, Found, LetterMark, TurnMark, WhichLetters, WhichTurns
 from adapters.messaging.messages import Conversation, DeadLetter, Message, TurnRef
 from adapters.messaging.queries import load_queries
 from adapters.messaging.sqlite import shapes
-from adapters.messaging.sqlite.file import OpenFile, unavailable
+from adapters.messaging.sqlite.file import OpenFile, code_of, unavailable
 from adapters.messaging.turns import Turn
-from registry.model import BadRequest, ConversationId
+from registry.model import BadRequest, ConversationId, Overloaded
 
 T = TypeVar("T")
 
@@ -25,16 +26,23 @@ SQL = load_queries(Path(__file__).with_name("read.sql"))
 THREADS = 4
 """How many reads there are at the same time."""
 
+SEARCH_SECONDS = 5.0
+"""How long a search may take. Searches have a thread of their own, so that no page waits for one."""
+
+STEPS = 10_000
+"""How many of SQLite's steps there are between two looks at the time."""
+
 PAGE_BYTES = 4 << 20
 """Bytes of bodies and texts after which a page ends."""
 
 
 class Readers:
-    """A few threads, and the connections they read on."""
+    """A few threads, and the connections they read on. A look that takes longer than `seconds` is given up."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, threads: int = THREADS, seconds: float | None = None) -> None:
         self._path = path
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=f"read {path.name}")
+        self._seconds = seconds
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=f"read {path.name}")
         self._idle: deque[OpenFile] = deque()
         self._closed = False
 
@@ -43,6 +51,7 @@ class Readers:
 
         Raises:
             LogUnavailable: it cannot be read.
+            Overloaded: it took too long.
         """
         if self._closed:
             raise LogUnavailable(f"The log {self._path} is closed.")
@@ -51,18 +60,23 @@ class Readers:
     async def close(self) -> None:
         """Wait for the reads that are under way, and let go of the connections."""
         self._closed = True
-        await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
+        await asyncio.to_thread(self._threads.shutdown)
         while self._idle:
             self._idle.pop().close()
 
     def _look(self, look: Callable[[sqlite3.Connection], T]) -> T:
         file = self._take()
+        if self._seconds is not None:
+            until = time.monotonic() + self._seconds
+            file.connection.set_progress_handler(lambda: time.monotonic() > until, STEPS)
         try:
             file.connection.execute("BEGIN")
             found = look(file.connection)
             file.connection.execute("COMMIT")
         except sqlite3.Error as error:
             file.close()
+            if code_of(error) == sqlite3.SQLITE_INTERRUPT:
+                raise Overloaded(f"The look at the log took longer than {self._seconds:g} seconds.") from None
             raise unavailable(error, self._path) from None
         except UnicodeEncodeError:
             file.close()
@@ -90,8 +104,9 @@ class Readers:
 class SqliteRows:
     """See `engine.Rows`."""
 
-    def __init__(self, readers: Readers) -> None:
+    def __init__(self, readers: Readers, searchers: Readers) -> None:
         self._readers = readers
+        self._searchers = searchers
 
     async def conversations(
         self, *, ids: Sequence[ConversationId] = (), after: ConversationId | None = None, limit: int = 100
@@ -147,20 +162,19 @@ class SqliteRows:
         if not quoted:
             return []
         among = None if conversations is None else json.dumps(conversations)
-        rows = await self._all("search", {"words": quoted, "conversations": among, "limit": limit})
+        wanted = {"words": quoted, "conversations": among, "limit": limit}
+        rows = await self._searchers.read(lambda connection: connection.execute(SQL["search"], wanted).fetchall())
         return [Found(message=shapes.message_of(row[1:]), rank=-row[0]) for row in rows]
 
-    async def dead(
-        self, which: WhichLetters, *, after: tuple[float, ConversationId, int] | None, limit: int
-    ) -> Sequence[DeadLetter]:
+    async def dead(self, which: WhichLetters, *, after: LetterMark | None, limit: int) -> Sequence[DeadLetter]:
         """See `History.dead`."""
-        at, after_conversation, after_seq = after or (float("-inf"), "", 0)
         rows = await self._all(
             "dead",
             {
-                "at": at,
-                "after_conversation": after_conversation,
-                "after_seq": after_seq,
+                "after_at": after and after.at,
+                "after_conversation": after and after.conversation,
+                "after_seq": after and after.seq,
+                "after_agent": after and after.agent,
                 "conversation": which.conversation,
                 "agent": which.agent,
                 "redriven": which.redriven,

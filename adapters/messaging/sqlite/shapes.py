@@ -1,4 +1,8 @@
-"""A row as a dataclass, and a dataclass as a row: one function each, for the columns in the order of the queries."""
+"""A row as a dataclass, and a dataclass as a row: one function each, for the columns in the order of the queries.
+
+Enumerations and booleans are written as the plain text or number they are: the driver looks for somebody to convert
+everything else, which takes longer than to store it.
+"""
 
 from collections.abc import Sequence
 from typing import Any, TypeAlias
@@ -68,7 +72,7 @@ def message_row(row: Message) -> Row:
         row.id,
         row.sender,
         row.issuer,
-        row.kind,
+        str(row.kind),
         row.turn,
         " ".join(row.to),
         row.answers,
@@ -140,12 +144,12 @@ def turn_row(row: Turn) -> Row:
         row.agent,
         row.id,
         row.opened,
-        row.state,
+        str(row.state),
         row.started_by,
         row.opened_at,
         row.changed_at,
         row.due,
-        row.urgent,
+        int(row.urgent),
         row.attempts,
         row.grant,
         row.expires,

@@ -1,7 +1,7 @@
 """The SQL of one transaction: the rows that requests want become a sheet, and what a sheet has written is stored."""
 
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -43,27 +43,40 @@ def load(connection: sqlite3.Connection, wanted: Wanted, sheet: Sheet) -> None:
 def store(connection: sqlite3.Connection, sheet: Sheet) -> None:
     """Write what a sheet has written, and find what its vacated mailboxes deliver next."""
     written = sheet.written
-    many = connection.executemany
-    many(SQL["put_conversation"], map(shapes.conversation_row, written.conversations.values()))
-    many(SQL["add_message"], map(shapes.message_row, written.messages))
-    many(SQL["put_turn"], map(shapes.turn_row, written.turns.values()))
+    _put(connection, "put_conversation", map(shapes.conversation_row, written.conversations.values()))
+    _put(connection, "add_message", map(shapes.message_row, written.messages))
+    _put(connection, "put_turn", map(shapes.turn_row, written.turns.values()))
     _store_rare(connection, written, sheet.at)
     if written.vacated:
         sheet.promote([(key, _next(connection, sheet, key)) for key in written.vacated])
-    many(SQL["put_mailbox"], map(shapes.mailbox_row, written.mailboxes.values()))
+    _put(connection, "put_mailbox", map(shapes.mailbox_row, written.mailboxes.values()))
 
 
 def _store_rare(connection: sqlite3.Connection, written: Written, at: float) -> None:
-    """What most transactions do not touch."""
-    many = connection.executemany
-    many(SQL["add_question"], map(shapes.question_row, written.questions))
-    many(SQL["close_question"], [(state, *key) for *key, state in written.closed])
-    many(SQL["put_letter"], map(shapes.letter_row, written.letters.values()))
-    many(SQL["put_seen"], [(*key, seq) for key, seq in written.seen.items()])
-    many(SQL["put_hold"], map(shapes.hold_row, written.holds.values()))
-    many(SQL["add_push"], [(push.id, of, push.channel, push.body, at) for of, push in written.pushes])
+    """What most transactions do not touch, and so need not pay for."""
+    if written.questions:
+        _put(connection, "add_question", map(shapes.question_row, written.questions))
+    if written.closed:
+        _put(connection, "close_question", [(state, *key) for *key, state in written.closed])
+    if written.letters:
+        _put(connection, "put_letter", map(shapes.letter_row, written.letters.values()))
+    if written.seen:
+        _put(connection, "put_seen", [(*key, seq) for key, seq in written.seen.items()])
+    if written.holds:
+        _put(connection, "put_hold", map(shapes.hold_row, written.holds.values()))
     for each in written.blanks:
         blank(connection, each)
+    if written.pushes:  # behind what is blanked: one that is still on the sheet with its body was made after that
+        _put(connection, "add_push", [(push.id, of, push.channel, push.body, at) for of, push in written.pushes])
+
+
+def _put(connection: sqlite3.Connection, name: str, rows: Iterable[shapes.Row]) -> None:
+    connection.executemany(SQL[name], rows)
+
+
+def is_erasure(written: Written) -> bool:
+    """Whether something is overwritten that nobody should find any more."""
+    return bool(written.blanks) or any(hold.ended for hold in written.holds.values())
 
 
 def has_written(written: Written) -> bool:

@@ -43,10 +43,10 @@ def _bring_up_to_date(file: OpenFile, *, create: bool) -> None:
         _make_tables(file)
         tables = _tables(file)
     if not tables:
-        raise LogUnavailable(f"The log's database {file.path} is empty; it was not when it was opened. Put it back.")
+        raise LogUnavailable(f"The log's database {file.path} has no tables any more. Put the right file back.")
     if VERSION_TABLE not in tables:
         raise Refused(f"The database {file.path} has tables, and they are not those of a conversation log.")
-    (found,) = file.connection.execute(_READ_VERSION).fetchone() or ("none",)
+    (found,) = file.connection.execute(_READ_VERSION).fetchone() or ("",)
     if found > HEAD:
         raise Refused(newer_version(f"revision {found}"))
     if found != HEAD:

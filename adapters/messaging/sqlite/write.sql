@@ -47,7 +47,7 @@ FROM wanted CROSS JOIN held_call AS h ON h.id = wanted.id;
 -- put_conversation
 INSERT INTO conversation (id, tail, domain, started_by, started_by_issuer, opened_at, hold)
 VALUES (?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (id) DO UPDATE SET tail = excluded.tail, hold = excluded.hold, stale = 1;
+ON CONFLICT (id) DO UPDATE SET tail = excluded.tail, hold = excluded.hold;
 
 -- add_message
 INSERT INTO message (conversation, seq, id, sender, issuer, kind, turn, recipients, answers, updates, body, text,
@@ -102,14 +102,14 @@ ON CONFLICT (id) DO NOTHING;
 -- next_due
 -- What a vacated mailbox delivers next.
 SELECT due FROM turn
-WHERE conversation = ? AND agent = ? AND due > 0
+WHERE conversation = ? AND agent = ? AND due <> 0
 ORDER BY urgent DESC, due
 LIMIT 1;
 
 -- parked_due
 -- A parked mailbox delivers what belongs to its turn, and nothing else.
 SELECT due FROM turn
-WHERE conversation = ? AND id = ? AND due > 0;
+WHERE conversation = ? AND id = ? AND due <> 0;
 
 -- claimable
 -- The heads of one agent that nobody holds, those that wait longest first.
@@ -127,6 +127,6 @@ SELECT b.conversation, b.agent, b.cursor, b.head, b.attempts, b.ready_at, b.fenc
   m.text, m.digest, m.at, m.erased
 FROM mailbox AS b
 JOIN turn AS t ON t.conversation = b.conversation AND t.agent = b.agent AND t.due = b.head AND t.urgent IN (0, 1)
-  AND t.due > 0
+  AND t.due <> 0
 JOIN message AS m ON m.conversation = b.conversation AND m.seq = b.head
 WHERE b.conversation = ? AND b.agent = ?;

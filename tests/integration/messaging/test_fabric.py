@@ -93,7 +93,7 @@ async def test_who_tells_hears_it_too_and_once(server: NatsServer) -> None:
         "chunks.caf\u00e9 \U0001f600",
         "chunks.\ud800",
         "chunks.\r\nPUB x 1\r\n1\r\n",
-        "chunks." + "\u4e2d" * 256,
+        "chunks." + "\u4e2d" * 2000,  # longer than a server takes
         ".",
     ],
 )

@@ -3,7 +3,7 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -12,10 +12,10 @@ import pytest
 from adapters.messaging.errors import LogUnavailable
 from adapters.messaging.fabric import Fabric, InProcessFabric, NoFabric
 from adapters.messaging.follower import Following
-from adapters.messaging.log import History
+from adapters.messaging.log import History, LetterMark, TurnMark, WhichLetters, WhichTurns
 from adapters.messaging.messages import Message, New
 from adapters.messaging.opening import OpenLog, open_log
-from registry.model import ConversationId, Overloaded, Unknown
+from registry.model import AgentName, BadRequest, ConversationId, Overloaded, TurnId, Unknown
 from tests.support.logs import ALICE, OPENING, new_conversation, opened_log, said
 from tests.support.postgres import PostgresServer, shared_server
 
@@ -183,7 +183,7 @@ class Leaky(InProcessFabric):
 
 
 async def test_a_thousand_who_follow_get_every_message_once_and_in_order(url: str) -> None:
-    async with two(url, InProcessFabric(), poll=1.0) as (one, other):
+    async with two(url, InProcessFabric(), poll=LONG) as (one, other):
         conversations = [new_conversation() for _ in range(20)]
         for conversation in conversations:
             await say(one, conversation, "first")
@@ -219,6 +219,27 @@ async def test_those_who_follow_from_the_same_place_share_the_looks(url: str, mo
         assert looks <= 2
 
 
+async def test_what_is_said_while_somebody_looks_in_vain_is_not_missed(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_log(url, fabric=InProcessFabric(), poll=LONG) as opened:
+        conversation = new_conversation()
+        await say(opened, conversation, "one")
+        page = opened.history.page
+        said_late: list[str] = []
+
+        async def overtaken(*args: object, **kwargs: object) -> object:
+            found = await page(*args, **kwargs)  # pyright: ignore[reportArgumentType]
+            if not found and not said_late:
+                said_late.append("two")
+                await say(opened, conversation, "two")
+            return found
+
+        monkeypatch.setattr(opened.history, "page", overtaken)
+
+        assert await hear(follow(opened.history, conversation), 2) == ["one", "two"]
+
+
 async def test_one_who_leaves_while_others_wait_for_his_look_takes_nothing_with_him(url: str) -> None:
     async with open_log(url, fabric=InProcessFabric(), poll=LONG) as opened:
         conversation = new_conversation()
@@ -242,6 +263,7 @@ async def test_a_wait_that_was_given_up_loses_nothing(url: str) -> None:
             given_up = await waits(following)
             given_up.cancel()
             await asyncio.gather(given_up, return_exceptions=True)
+        assert opened.wakes.watch(conversation).waiting == 0
         (await waits(following)).cancel()
         await say(opened, conversation, "two", "three")
         assert await hear(following, 2) == ["two", "three"]
@@ -274,6 +296,24 @@ async def test_closing_ends_it_even_while_somebody_waits(url: str) -> None:
                 await asyncio.sleep(0.001)
             await following.aclose()
             assert await reading == [b"one"]
+
+
+async def test_closing_ends_it_before_the_next_message_and_while_one_is_looked_for(url: str) -> None:
+    async with open_log(url, fabric=InProcessFabric(), poll=LONG) as opened:
+        conversation = new_conversation()
+        await say(opened, conversation, "one", "two")
+        following, other = follow(opened.history, conversation), follow(opened.history, conversation)
+        await hear(following, 1)
+        looking = asyncio.ensure_future(hear(other, 1))
+        await asyncio.sleep(0)
+
+        await following.aclose()
+        await other.aclose()
+
+        with pytest.raises(StopAsyncIteration):
+            await anext(following)
+        with pytest.raises(StopAsyncIteration):
+            await looking
 
 
 async def test_nothing_is_left_of_those_who_stopped(url: str) -> None:
@@ -418,3 +458,38 @@ async def test_odd_numbers_harm_nobody(url: str, number: int) -> None:
         assert len(await history.page(conversation, before=number)) == (0 if number < 0 else 2)
         assert len(await history.page(conversation, limit=number)) == (1 if number < 0 else 2)
         assert len(await history.conversations(limit=number)) == 1
+        assert (
+            await history.dead(
+                WhichLetters(), after=LetterMark(0.0, conversation, number, AgentName("a")), limit=number
+            )
+            == []
+        )
+        assert len(await history.search("one", limit=number)) == 1
+
+
+@pytest.mark.parametrize("odd", ["a\0", "\ud800"])
+async def test_text_that_no_database_keeps_is_refused_alike_by_all(url: str, odd: str) -> None:
+    async with open_log(url, fabric=NoFabric()) as opened:
+        history, conversation = opened.history, ConversationId(odd)
+        looks: list[Awaitable[object]] = [
+            history.conversations(ids=(conversation,)),
+            history.conversations(after=conversation),
+            history.page(conversation),
+            history.turns(WhichTurns(conversation=conversation)),
+            history.turns(WhichTurns(turns=(TurnId(odd),))),
+            history.turns(WhichTurns(agents=(AgentName(odd),))),
+            history.turns(WhichTurns(started_by=odd)),
+            history.turns(WhichTurns(), behind=TurnMark(0.0, TurnId(odd))),
+            history.search(odd),
+            history.search("word", conversations=(conversation,)),
+            history.dead(WhichLetters(conversation=conversation)),
+            history.dead(WhichLetters(agent=AgentName(odd))),
+            history.dead(WhichLetters(), after=LetterMark(0.0, conversation, 1, AgentName("a"))),
+            history.dead(WhichLetters(), after=LetterMark(0.0, ConversationId("c"), 1, AgentName(odd))),
+            history.devices(conversation),
+        ]
+        for look in looks:
+            with pytest.raises(BadRequest, match="no database keeps"):
+                await look
+        with pytest.raises(BadRequest, match="no database keeps"):
+            history.follow(conversation)

@@ -33,6 +33,12 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert config.mcp.legacy_sessions is False
 
 
+def test_where_conversations_are_kept_may_come_from_the_environment_alone() -> None:
+    url = "postgresql://interchange:secret@db.internal/interchange"
+    config = load_config(None, {"INTERCHANGE_LOG_URL": url, "INTERCHANGE_LOG_RETENTION_DAYS": "30"})
+    assert (config.log.url, config.log.retention_days, config.fabric.nats) == (url, 30.0, "")
+
+
 def test_lists_come_from_the_environment_with_commas() -> None:
     config = load_config(None, {"INTERCHANGE_REGISTRY_ALLOWED_TARGETS": "a:1, b:2"})
     assert config.registry.allowed_targets == ("a:1", "b:2")

@@ -4,9 +4,24 @@ from typing import Any
 
 import pytest
 
-from gateway.facts import FactFinder
+from gateway.facts import NOTHING, FactFinder
+from policies.facts import OpenedConversation
 from policies.identity.directory import Directory
-from registry.model import CATALOG, Action, Call, Deadline, Part, Target, TargetKind, alone, new_call_id
+from registry.model import (
+    CATALOG,
+    MESSAGE_LOG,
+    Action,
+    Call,
+    ConversationId,
+    Deadline,
+    Domain,
+    Part,
+    Refused,
+    Target,
+    TargetKind,
+    alone,
+    new_call_id,
+)
 from tests.support.calls import ASSISTANT
 from tests.support.pets import pets
 from tests.support.policies import agent, catalog, skill
@@ -64,3 +79,38 @@ def test_no_other_action_is_about_anybody(action: Action) -> None:
 def test_no_other_target_is_about_anybody() -> None:
     for target in (HELPER, FIND):
         assert about(Action.PUBLISH, target, operation="Bind", name="pets") is None
+
+
+CONVERSATION = Target(TargetKind.CONVERSATION, "c-1")
+OPENED = OpenedConversation(id=ConversationId("c-1"), domain=Domain("zoo"))
+
+
+async def test_a_conversation_is_found_before_anything_is_decided() -> None:
+    async def find(asked: Call) -> OpenedConversation | None:
+        return OPENED if asked.target == CONVERSATION else None
+
+    finder = FactFinder(directory=Directory(), environment="test", conversation=find)
+    asked = call(CONVERSATION, Action.READ_CONVERSATION)
+    facts = finder.about(asked, KNOWN, await finder.found(asked))
+    assert (facts.conversation, facts.trouble) == (OPENED, None)
+    assert (await FINDER.found(asked)).conversation is None
+
+
+@pytest.mark.parametrize("target", [CATALOG, MESSAGE_LOG, HELPER, FIND], ids=str)
+async def test_for_what_is_no_conversation_nobody_waits(target: Target) -> None:
+    async def find(_: Call) -> OpenedConversation | None:
+        raise AssertionError("the log was asked")
+
+    finder = FactFinder(directory=Directory(), environment="test", conversation=find)
+    assert await finder.found(call(target, Action.LIST)) is NOTHING
+
+
+async def test_a_log_that_cannot_tell_is_a_fact() -> None:
+    gone = Refused("The log is gone.")
+
+    async def find(_: Call) -> OpenedConversation | None:
+        raise gone
+
+    finder = FactFinder(directory=Directory(), environment="test", conversation=find)
+    asked = call(CONVERSATION, Action.READ_CONVERSATION)
+    assert finder.about(asked, KNOWN, await finder.found(asked)).trouble is gone

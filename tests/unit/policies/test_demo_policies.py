@@ -5,8 +5,19 @@ from pathlib import Path
 import pytest
 
 from policies.decision import Verdict
+from policies.facts import OpenedConversation
 from policies.load import build_judge, load_policies
-from registry.model import Action, Approval, Classification, PrincipalKind, Target, TargetKind
+from registry.model import (
+    MESSAGE_LOG,
+    Action,
+    Approval,
+    Classification,
+    ConversationId,
+    Domain,
+    PrincipalKind,
+    Target,
+    TargetKind,
+)
 from tests.support.policies import agent, catalog, decide, skill, standing
 
 KNOWN = catalog(
@@ -26,6 +37,7 @@ PERSONAS = {
     "intern": standing("intern", "interns"),
     "manager": standing("manager", "managers"),
     "security": standing("security", "security", domain="security", clearance=Classification.RESTRICTED),
+    "operator": standing("operator", "operators", domain="operations"),
     "outsider": standing("outsider", domain="partner"),
 }
 ASSISTANT = standing("assistant", kind=PrincipalKind.AGENT)
@@ -38,6 +50,7 @@ ASSISTANT = standing("assistant", kind=PrincipalKind.AGENT)
         ("intern", HIRING[:2], HIRING[:2]),
         ("manager", HIRING, HIRING[:3]),
         ("security", ("candidates.get", "candidates.search", "ledger.show", "outreach.draft", "outreach.send"), ()),
+        ("operator", (), ()),
         ("outsider", (), ()),
     ],
 )
@@ -82,6 +95,29 @@ def test_only_security_changes_the_catalog(persona: str) -> None:
     for action in (Action.PUBLISH, Action.PIN):
         assert decide(JUDGE, KNOWN, PERSONAS[persona], action).allowed is (persona == "security")
     assert decide(JUDGE, KNOWN, PERSONAS[persona], Action.LIST).allowed
+
+
+CONVERSATIONS = {
+    domain: OpenedConversation(id=ConversationId(domain), domain=Domain(domain)) for domain in ("hiring", "finance", "")
+}
+
+
+@pytest.mark.parametrize("persona", PERSONAS)
+@pytest.mark.parametrize("domain", CONVERSATIONS)
+def test_managers_read_what_was_said_in_hiring_and_operators_keep_it(persona: str, domain: str) -> None:
+    may_read, may_keep = persona == "manager" and domain == "hiring", persona == "operator" and domain == "hiring"
+    for action, may in ((Action.READ_CONVERSATION, may_read), (Action.KEEP_CONVERSATION, may_keep)):
+        found = decide(JUDGE, KNOWN, PERSONAS[persona], action, CONVERSATIONS[domain])
+        assert found.allowed is may
+        assert (found.verdict is Verdict.UNKNOWN) is not (may_read or may)
+
+
+@pytest.mark.parametrize("persona", PERSONAS)
+def test_operators_watch_the_log_and_change_nothing_of_it(persona: str) -> None:
+    assert decide(JUDGE, KNOWN, PERSONAS[persona], Action.READ_CONVERSATION, MESSAGE_LOG).allowed is (
+        persona == "operator"
+    )
+    assert not decide(JUDGE, KNOWN, PERSONAS[persona], Action.KEEP_CONVERSATION, MESSAGE_LOG).allowed
 
 
 def test_every_demo_policy_has_a_readable_id() -> None:

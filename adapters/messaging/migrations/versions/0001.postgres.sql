@@ -34,6 +34,8 @@ CREATE TABLE message (
   PRIMARY KEY (conversation, seq)
 );
 CREATE UNIQUE INDEX message_once ON message (conversation, sender, id);
+-- For retention, and for operators who look at what was said last.
+CREATE INDEX message_at ON message (at, conversation, seq) WHERE NOT erased;
 
 CREATE TABLE mailbox (
   conversation  text NOT NULL,

@@ -8,16 +8,14 @@ CREATE TABLE conversation (
   started_by         TEXT NOT NULL,
   started_by_issuer  TEXT NOT NULL,
   opened_at          REAL NOT NULL,
-  hold               TEXT NOT NULL DEFAULT '',
-  indexed            INTEGER NOT NULL DEFAULT 0,
-  stale              INTEGER NOT NULL DEFAULT 1
+  hold               TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
--- Every append sets `stale`, and bringing `indexed` up to the tail ends it.
-CREATE INDEX conversation_stale ON conversation (id) WHERE stale;
 
--- Messages and turns have rows of their own, at the end of the table: sorted in among those of their conversation they
--- would touch, split and sync twice as many pages.
+-- What is large or must be erasable (messages, turns, pushes, held calls) is in rows of its own, at the end of the table:
+-- sorted in among others it would touch, split and sync twice as many pages; and SQLite does not overwrite the copies
+-- that a split leaves behind, where an erased body would survive.
 CREATE TABLE message (
+  row           INTEGER PRIMARY KEY,
   conversation  TEXT NOT NULL,
   seq           INTEGER NOT NULL,
   id            TEXT NOT NULL,
@@ -32,10 +30,12 @@ CREATE TABLE message (
   text          TEXT NOT NULL,
   digest        BLOB NOT NULL,
   at            REAL NOT NULL,
-  erased        INTEGER NOT NULL DEFAULT 0,
-  PRIMARY KEY (conversation, seq)
+  erased        INTEGER NOT NULL DEFAULT 0
 );
+CREATE UNIQUE INDEX message_seq ON message (conversation, seq);
 CREATE UNIQUE INDEX message_once ON message (conversation, sender, id);
+-- For retention, and for operators who look at what was said last.
+CREATE INDEX message_at ON message (at, conversation, seq) WHERE NOT erased;
 
 CREATE TABLE mailbox (
   conversation  TEXT NOT NULL,
@@ -71,7 +71,8 @@ CREATE TABLE turn (
   authority     BLOB NOT NULL,
   PRIMARY KEY (conversation, id)
 );
-CREATE INDEX turn_due ON turn (conversation, agent, urgent DESC, due) WHERE due > 0;
+-- Not "due > 0": SQLite would walk that range where it is asked for one number.
+CREATE INDEX turn_due ON turn (conversation, agent, urgent DESC, due) WHERE due <> 0;
 CREATE INDEX turn_expires ON turn (expires) WHERE expires IS NOT NULL;
 CREATE INDEX turn_by_id ON turn (id);
 
@@ -108,30 +109,34 @@ CREATE TABLE seen (
 ) WITHOUT ROWID;
 
 CREATE TABLE held_call (
-  id       TEXT PRIMARY KEY,
+  id       TEXT NOT NULL PRIMARY KEY,
   sealed   BLOB NOT NULL,
   expires  REAL NOT NULL,
   ended    TEXT NOT NULL
-) WITHOUT ROWID;
+);
 
 CREATE TABLE push (
-  id            TEXT PRIMARY KEY,
+  id            TEXT NOT NULL PRIMARY KEY,
   conversation  TEXT NOT NULL,
   channel       TEXT NOT NULL,
   body          BLOB NOT NULL,
   at            REAL NOT NULL
-) WITHOUT ROWID;
+);
 CREATE INDEX push_by_conversation ON push (conversation);
 
--- What a search looks in. It follows the log: `conversation.indexed` says how far.
-CREATE TABLE message_text (
-  row           INTEGER PRIMARY KEY,
-  conversation  TEXT NOT NULL,
-  seq           INTEGER NOT NULL,
-  UNIQUE (conversation, seq)
-);
--- The index has no copy of the texts: they are in `message`, and whoever blanks one takes its words out here as well.
+-- What a search looks in: the texts of messages, by `message.row`. It has no copy of them; whoever blanks a text takes
+-- its words out here as well.
 CREATE VIRTUAL TABLE message_words USING fts5 (text, content = '', tokenize = 'unicode61 remove_diacritics 2');
+
+-- One row: up to which `message.row` texts are in there; how often words were taken out; and up to which time they are
+-- gone from its older pages too.
+CREATE TABLE search (
+  id       INTEGER PRIMARY KEY CHECK (id = 1),
+  indexed  INTEGER NOT NULL,
+  erased   INTEGER NOT NULL,
+  merged   INTEGER NOT NULL
+);
+INSERT INTO search (id, indexed, erased, merged) VALUES (1, 0, 0, 0);
 
 -- One row: by how much the log's clock is ahead of the machine's monotonic one, in the boot it was started in.
 CREATE TABLE clock (
@@ -140,3 +145,11 @@ CREATE TABLE clock (
   ahead   REAL NOT NULL,
   latest  REAL NOT NULL
 );
+
+-- One row: which log this is, and how many transactions were committed to it. What has less is an older copy.
+CREATE TABLE identity (
+  id       INTEGER PRIMARY KEY CHECK (id = 1),
+  log      TEXT NOT NULL,
+  commits  INTEGER NOT NULL
+);
+INSERT INTO identity VALUES (1, lower(hex(randomblob(16))), 0);

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.support.logs import (
     OpenedLog,
     answered,
     asks,
+    claim_all,
     claim_one,
     done,
     new_conversation,
@@ -134,6 +136,24 @@ async def test_long_conversations_come_page_by_page(opened: OpenedLog, monkeypat
     assert len({turn["id"] for turn in read(lines, "turn")}) == 10
     assert [letter["seq"] for letter in read(lines, "dead_letter")] == list(range(1, 21, 2))
     check_export(lines)
+
+
+async def test_dead_letters_of_one_message_to_several_agents_are_all_there(
+    opened: OpenedLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "_PAGE", 3)
+    for text in ("one", "two", "three"):
+        to = tuple(To(agent=agent, turn=new_turn_id()) for agent in (ECHO, SCOUT))
+        await opened.log.append(CONVERSATION, [replace(said(text), to=to)], opening=OPENING)
+    while deliveries := await claim_all(opened.log):
+        for delivery in deliveries:
+            await opened.log.settle(delivery, Dead(error="no"))
+
+    letters = read(await lines_of(opened), "dead_letter")
+
+    assert sorted((letter["seq"], letter["agent"]) for letter in letters) == [
+        (seq, agent) for seq in (1, 2, 3) for agent in (ECHO, SCOUT)
+    ]
 
 
 async def test_a_conversation_that_goes_on_meanwhile_is_exported_as_it_was(

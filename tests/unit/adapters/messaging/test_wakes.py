@@ -109,8 +109,7 @@ async def test_ten_thousand_appends_are_not_ten_thousand_tells(here: Wakes, ther
         while any(watch.tail < 10 for watch in watches):
             await asyncio.sleep(0.001)
 
-    assert len(fabric.told) <= SHARDS + 1
-    assert max(Counter(topic for topic, _ in fabric.told).values()) == 1
+    assert sorted(topic for topic, _ in fabric.told) == ["grown.all", "ready.echo"]
 
 
 async def test_what_goes_on_being_written_is_told_every_few_milliseconds(here: Wakes, fabric: Recorded) -> None:
@@ -135,18 +134,32 @@ async def test_very_many_conversations_at_once_are_told_in_pieces(here: Wakes, f
 
 
 async def test_mail_wakes_whoever_waits_for_that_agent_and_nobody_else(here: Wakes) -> None:
+    await here.mail([ECHO, SCOUT], seconds=LONG)
     async with asyncio.TaskGroup() as tasks:
         echo = tasks.create_task(here.mail([ECHO], seconds=LONG))
-        scout = tasks.create_task(here.mail([SCOUT, AgentName("other")], seconds=LONG))
+        scout = tasks.create_task(here.mail([SCOUT], seconds=LONG))
         await asyncio.sleep(0)
 
         here.stirred(mail_for(ECHO))
         await asyncio.wait_for(echo, 5)
         assert not scout.done()
         here.stirred(mail_for(SCOUT))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.02):
+            await here.mail([ECHO, SCOUT], seconds=LONG)
+
+
+async def test_who_asks_for_an_agent_for_the_first_time_is_sent_to_look(here: Wakes) -> None:
+    async with asyncio.timeout(5):
+        await here.mail([ECHO], seconds=LONG)
+        await here.mail([ECHO, SCOUT], seconds=LONG)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.02):
+            await here.mail([ECHO, SCOUT], seconds=LONG)
 
 
 async def test_mail_is_told_to_other_processes(here: Wakes, there: Wakes) -> None:
+    await there.mail([ECHO], seconds=LONG)
     async with asyncio.TaskGroup() as tasks, asyncio.timeout(5):
         tasks.create_task(there.mail([ECHO], seconds=LONG))
         await asyncio.sleep(0)
@@ -167,10 +180,12 @@ async def test_mail_that_came_while_nobody_waited_lets_the_next_one_go_on_once(h
 
 
 async def test_nobody_waits_for_mail_longer_than_the_poll_or_than_he_wants() -> None:
+    impatient, patient = Wakes(NoFabric(), poll=0.01), Wakes(NoFabric(), poll=LONG)
     async with asyncio.timeout(5):
-        await Wakes(NoFabric(), poll=0.01).mail([ECHO], seconds=LONG)
-        await Wakes(NoFabric(), poll=LONG).mail([ECHO], seconds=0.01)
-        await Wakes(NoFabric(), poll=0.01).mail([], seconds=LONG)
+        for _ in range(3):
+            await impatient.mail([ECHO], seconds=LONG)
+            await patient.mail([ECHO], seconds=0.01)
+            await impatient.mail([], seconds=LONG)
 
 
 async def test_ones_own_tells_wake_nobody_a_second_time(here: Wakes, fabric: Recorded) -> None:
@@ -197,10 +212,18 @@ async def test_what_makes_no_sense_is_not_heard(here: Wakes, fabric: Recorded, p
     assert watch.tail == 0
 
 
+async def test_little_is_told_only_to_those_who_hear_its_shard(here: Wakes, fabric: Recorded) -> None:
+    conversations = [ConversationId(f"{number}") for number in range(4)]
+    here.stirred(Stir(grown=dict.fromkeys(conversations, 1)))
+    here.close()
+
+    assert {topic for topic, _ in fabric.told} == {f"grown.{shard_of(each)}" for each in conversations}
+
+
 async def test_shards_are_heard_only_while_somebody_watches_in_them(here: Wakes, fabric: Recorded) -> None:
     first, second = here.watch(ConversationId("c")), here.watch(ConversationId("c"))
     assert first is second
-    assert fabric.heard.total() == 1
+    assert fabric.heard.total() == 2  # this shard, and what is told of all together
 
     del first
     assert len(here.watches()) == 1

@@ -1,107 +1,153 @@
-"""How `interchange registry` reaches a registry: a running gateway by gRPC, or a state folder that no gateway holds.
+"""The operators' door, from outside: a running gateway by gRPC, or a state folder that no gateway holds.
 
-Both take an operation and its request as proto3 JSON and give the answer the same way. A token goes to another machine
-only by TLS.
+Both take an operation of a service and its request as proto3 JSON, and give the answer the same way. A token goes to
+another machine only by TLS.
 """
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import grpc
 from google.protobuf import message_factory
-from google.protobuf.descriptor import Descriptor
-from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
+from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 from google.protobuf.message import Message
-from interchange.v1 import registry_pb2
 
 from gateway.cli.login import find_token
 from gateway.cli.places import Place, find_places, is_same, named_state
 from policies.identity.urls import is_loopback_host
 from registry.model import BadRequest, Denied, InterchangeError, JsonObject, Refused, Unauthenticated, Unknown
 
-SERVICE = registry_pb2.DESCRIPTOR.services_by_name["Registry"]
 SECONDS = 60.0
+STREAM_SECONDS = 600.0
 MESSAGE = 16 << 20
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 what a server listens on is not where one calls
 
 
 class Operations(Protocol):
-    """A registry, however it is reached."""
+    """A service for operators, however it is reached. `lasts`: there is more to come, if one waits for it."""
+
+    lasts: bool
 
     def perform(self, operation: str, content: JsonObject) -> JsonObject:
-        """Carry out one operation of `registry.proto`.
+        """Carry out one operation of the service.
 
         Raises:
-            InterchangeError: it was refused, or the registry cannot be reached.
+            InterchangeError: it was refused, or the service cannot be reached.
         """
         ...
 
+    def stream(self, operation: str, content: JsonObject, tell: Callable[[JsonObject], None]) -> None:
+        """The same of an operation whose answer comes in pieces; returns when there are no more."""
+        ...
 
-def find_operations(options: argparse.Namespace) -> Operations:
-    """The registry that a command line means.
+
+class Door(NamedTuple):
+    """One service of the door, and how its operations are carried out on a state folder that no gateway holds."""
+
+    service: ServiceDescriptor
+    offline: Callable[[Path], Operations]
+
+
+def add_door(parser: argparse.ArgumentParser, title: str) -> None:
+    """The options that say which gateway, and as whom."""
+    where = parser.add_argument_group(title)
+    where.add_argument("--gateway", metavar="HOST:PORT", help="a gateway's gRPC address (or INTERCHANGE_GATEWAY)")
+    where.add_argument("--gateway-ca", type=Path, metavar="FILE", help="PEM roots for a gateway with a private CA")
+    where.add_argument("--state", type=Path, metavar="DIR", help="a state folder: its gateway if one runs, or offline")
+    where.add_argument("--url", help="the gateway's URL that you logged in to, where --state does not tell")
+    where.add_argument("--as", dest="persona", help="as a demo persona")
+    where.add_argument("--token", help="an access token (or INTERCHANGE_TOKEN)")
+
+
+def find_operations(options: argparse.Namespace, door: Door) -> Operations:
+    """The service that a command line means.
 
     Raises:
         InterchangeError: none, or no token for it; the message says what to do.
     """
     address = options.gateway or ("" if options.state else os.environ.get("INTERCHANGE_GATEWAY", ""))
     if address:
-        return GrpcOperations(address, _token(options, _whose(options, address)), ca=options.gateway_ca)
+        return _at(address, options, _whose(options, address), door)
     running = _running(options)
     if running is not None:
-        return GrpcOperations(_reachable(running.where.grpc_address), _token(options, running), ca=options.gateway_ca)
+        return _at(_reachable(running.where.grpc_address), options, running, door)
     state = named_state(options.state)
     if state is None:
         raise Refused(
             "No gateway runs here. Name one with --gateway HOST:PORT, start one (interchange serve), or work on a state"
             " folder without a gateway with --state DIR."
         )
-    return _offline(options, state)
-
-
-def _offline(options: argparse.Namespace, state: Path) -> Operations:
     if options.persona is not None or options.token is not None:
         raise BadRequest(
             f"No gateway holds {state}, so this would be done as operator@local: leave out --as and --token, or start"
             " the gateway first."
         )
-    from gateway.offline import open_offline  # noqa: PLC0415  the whole gateway, which a client has no need of
+    return door.offline(state)
 
-    return open_offline(state)
+
+def _at(address: str, options: argparse.Namespace, place: Place | None, door: Door) -> "GrpcOperations":
+    return GrpcOperations(address, _token(options, place), service=door.service, ca=options.gateway_ca)
 
 
 class GrpcOperations:
-    """The platform face of a running gateway."""
+    """A service of the platform face of a running gateway."""
 
-    def __init__(self, address: str, token: str, *, ca: Path | None = None) -> None:
+    lasts = True
+
+    def __init__(self, address: str, token: str, *, service: ServiceDescriptor, ca: Path | None = None) -> None:
         self._address = address
         self._metadata = (("authorization", f"Bearer {token}"),)
+        self._service = service
         self._credentials = _credentials(address, ca)
 
     def perform(self, operation: str, content: JsonObject) -> JsonObject:
         """One call; see `Operations`."""
-        method = SERVICE.methods_by_name[operation]
-        request = ParseDict(cast("dict[str, Any]", content), _class(method.input_type)())
+        method = self._service.methods_by_name[operation]
+        request = _request(method, content)
         with self._channel() as channel:
-            call = cast("Any", channel).unary_unary(
-                f"/{SERVICE.full_name}/{operation}",
-                request_serializer=_class(method.input_type).SerializeToString,
-                response_deserializer=_class(method.output_type).FromString,
-            )
+            call = self._method(cast("Any", channel).unary_unary, method)
             try:
                 answer = call(request, metadata=self._metadata, timeout=SECONDS)
             except grpc.RpcError as error:
                 raise _ours(error, self._address) from None
         return cast("JsonObject", MessageToDict(answer))
 
+    def stream(self, operation: str, content: JsonObject, tell: Callable[[JsonObject], None]) -> None:
+        """One call; see `Operations`."""
+        method = self._service.methods_by_name[operation]
+        request = _request(method, content)
+        with self._channel() as channel:
+            call = self._method(cast("Any", channel).unary_stream, method)
+            try:
+                for answer in call(request, metadata=self._metadata, timeout=STREAM_SECONDS):
+                    tell(cast("JsonObject", MessageToDict(answer)))
+            except grpc.RpcError as error:
+                raise _ours(error, self._address) from None
+
+    def _method(self, calls: Any, method: MethodDescriptor) -> Any:
+        return calls(
+            f"/{self._service.full_name}/{method.name}",
+            request_serializer=_class(method.input_type).SerializeToString,
+            response_deserializer=_class(method.output_type).FromString,
+        )
+
     def _channel(self) -> grpc.Channel:
         options = [("grpc.max_receive_message_length", MESSAGE), ("grpc.enable_http_proxy", 0)]
         if self._credentials is None:
             return grpc.insecure_channel(self._address, options)
         return grpc.secure_channel(self._address, self._credentials, options)
+
+
+def _request(method: MethodDescriptor, content: JsonObject) -> Message:
+    try:
+        return ParseDict(cast("dict[str, Any]", content), _class(method.input_type)())
+    except (ParseError, UnicodeEncodeError) as error:
+        raise BadRequest(f"This cannot be asked: {error}.") from None
 
 
 def _running(options: argparse.Namespace) -> Place | None:
