@@ -33,7 +33,7 @@ clients: .venv/dev
 	$(BIN)/python -m tests.clients.run $(ARGS)
 
 crash: .venv/dev
-	$(BIN)/python -m tests.crash $(ARGS)
+	$(BIN)/python -m tests.crash run --engine both --seconds 600 --at-least 50000 $(ARGS)
 
 bench: .venv/dev
 	$(BIN)/python -m bench

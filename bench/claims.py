@@ -11,6 +11,9 @@ import statistics
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any, cast
+
+import asyncpg
 
 from adapters.messaging.fabric import InProcessFabric
 from adapters.messaging.messages import New, To
@@ -22,6 +25,8 @@ from tests.support.postgres import PostgresServer
 READY = 1_000
 AT_ONCE = 16
 ROUNDS = 6
+LOADING = 1800.0
+"""Seconds that a statement may take which writes a million rows."""
 AGENT = AgentName("agent")
 LEASE = Lease(owner="bench", seconds=600)
 
@@ -91,12 +96,13 @@ def _load_sqlite(path: Path, resting: int) -> None:
 
 async def _postgres(server: PostgresServer, resting: int) -> str:
     url = await server.create_database()
-    database = url.rsplit("/", 1)[1]
+    database = await cast("Any", asyncpg).connect(url, command_timeout=LOADING)
     if resting:
-        await server.execute(rows("postgres", prefix="resting-", count=resting, due=False), database=database)
-    await server.execute(rows("postgres", prefix="ready-", count=READY, due=True), database=database)
-    await server.execute("VACUUM ANALYZE", database=database)
-    await server.execute("CHECKPOINT", database=database)
+        await database.execute(rows("postgres", prefix="resting-", count=resting, due=False))
+    await database.execute(rows("postgres", prefix="ready-", count=READY, due=True))
+    await database.execute("VACUUM ANALYZE")
+    await database.execute("CHECKPOINT")
+    await database.close()
     return url
 
 

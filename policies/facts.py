@@ -46,10 +46,9 @@ class Facts:
     `standings` has one item for each link of the call's chain, in its order. `skill` and `agent` are the target as
     the catalog has it, None when it does not exist or the target is of another kind; `conversation` is one that the log
     has, and `trouble` why the log could not tell. `arguments` are the caller's with bound parameters filled in;
-    `unbound` names bound parameters the chain cannot fill. `find_faults` says what is
-    wrong with the caller's arguments, and is only asked once the target may be listed: how long a schema takes to
-    check would tell that there is one. `about` is set where all of a request to publish is about one agent. `hour` is
-    0-23 UTC.
+    `unbound` names bound parameters the chain cannot fill. `find_faults` says what is wrong with the caller's
+    arguments, and is only asked once the target may be listed: how long a schema takes to check would tell that there
+    is one. `about` is set where all of a request to publish is about one agent. `hour` is 0-23 UTC.
     """
 
     catalog: Catalog

@@ -39,11 +39,11 @@ class MailboxState(StrEnum):
 class Mailbox:
     """The durable cursor of one recipient in one conversation.
 
-    `cursor` is the highest sequence number whose delivery began and ended in its order; it never falls. `head` is the message to
-    be delivered (0: none), `attempts` how often it was handed out. `ready_at` is, by the log's clock, when the head may
-    be handed out: at once, after a backoff, or when the lease of `owner` ends; None where nothing is to be done.
-    `fence` rises whenever the right to deliver changes hands; `settled` is the fence of the last settled delivery.
-    `parked` is the turn whose answer alone may be delivered.
+    `cursor` is the highest sequence number whose delivery began and ended in its order; it never falls. `head` is the
+    message to be delivered (0: none), `attempts` how often it was handed out. `ready_at` is, by the log's clock, when
+    the head may be handed out: at once, after a backoff, or when the lease of `owner` ends; None where nothing is to be
+    done. `fence` rises whenever the right to deliver changes hands; `settled` is the fence of the last settled
+    delivery. `parked` is the turn whose answer alone may be delivered.
     """
 
     conversation: ConversationId

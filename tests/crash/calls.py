@@ -39,10 +39,8 @@ class Call:
                 self._size(disk)
             case "rename" | "renameat" | "renameat2" | "unlink" | "unlinkat":
                 self._rename(disk)
-            case "msync" | "sendfile" | "copy_file_range" | "link" | "linkat" | "sync" | "io_uring_setup":
-                self._odd()
             case _:
-                pass
+                self._refuse()
 
     def _write(self, disk: Disk) -> None:
         there = self._file(self._arguments[0])
@@ -94,17 +92,26 @@ class Call:
             raise RuntimeError(f"{path} leaves the folder; this disk cannot tell what is left of it then.")
         disk.rename(path, to, inode)
 
-    def _odd(self) -> None:
-        """What this disk does not understand must not happen in its folder."""
-        where = {"sendfile": [0], "copy_file_range": [2]}.get(self.name, [])
-        if self.name == "io_uring_setup" or any(self._file(self._arguments[which]) for which in where):
+    def _refuse(self) -> None:
+        """What this disk does not follow must not happen in its folder.
+
+        Raises:
+            RuntimeError: it does.
+        """
+        first, second, third = self._arguments[:3]
+        match self.name:
+            case "sendfile":
+                is_ours = self._file(first) is not None
+            case "copy_file_range":
+                is_ours = self._file(third) is not None
+            case "link":
+                is_ours = self._named(_HERE, first) is not None
+            case "linkat":
+                is_ours = self._named(first, second) is not None
+            case _:  # io_uring: whatever it is used for, it is not seen
+                is_ours = True
+        if is_ours:
             raise RuntimeError(f"{self.name} changes files in a way that this disk does not follow.")
-        if self.name.startswith("link"):
-            path = (
-                self._named(*self._arguments[:2]) if self.name == "linkat" else self._named(_HERE, self._arguments[0])
-            )
-            if path is not None:
-                raise RuntimeError(f"{path} gets a second name; this disk does not follow that.")
 
     def _file(self, descriptor: int) -> tuple[str, int] | None:
         """The path of an open file in the folder, and its inode; None for everything else."""

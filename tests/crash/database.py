@@ -42,7 +42,8 @@ def clock_ahead(url: str) -> float:
     if sqlite_path(url) is None:
         return 0.0
     (row,) = snapshot(url, {"clock": "SELECT ahead FROM clock"})["clock"]
-    return time.clock_gettime(time.CLOCK_BOOTTIME) + row["ahead"] - time.time()
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime(clock) + row["ahead"] - time.time()
 
 
 def sqlite_path(url: str) -> str | None:

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from tests.crash.setting import Setting
@@ -69,7 +69,8 @@ class Cast:
     def kill(self) -> None:
         """End everybody at once."""
         if self._stage is not None and self._stage.stdin is not None:
-            self._stage.stdin.close()
+            with suppress(BrokenPipeError):  # the stage itself has ended; why, it says on stderr
+                self._stage.stdin.close()
             self._stage.wait(END_SECONDS)
 
     def _start(self, who: Who) -> None:
@@ -100,24 +101,33 @@ class Cast:
             self._changed.wait_for(holds, seconds)
 
 
-@dataclass(slots=True, kw_only=True)
 class Nemesis:
-    """Strikes every now and then. `servers` are what can be killed beside the roles: each kills one and starts it."""
+    """Strikes every now and then, in every way once before it does so in any way again.
 
-    cast: Cast
-    dice: random.Random
-    servers: Mapping[str, Callable[[], None]] = field(default_factory=dict[str, Callable[[], None]])
-    strikes: Counter[str] = field(default_factory=Counter[str])
-    _stopped: dict[Who, float] = field(default_factory=dict[Who, float])
-    _next: float = 0.0
+    `servers` are what can be killed beside the roles: each kills one and starts it again.
+    """
+
+    def __init__(self, cast: Cast, *, seed: int, servers: Mapping[str, Callable[[], None]]) -> None:
+        self.cast = cast
+        self.strikes: Counter[str] = Counter()
+        self.rounds = 0
+        self._dice = random.Random(seed)
+        self._servers = servers
+        self._stopped: dict[Who, float] = {}
+        self._ways: list[Callable[[], str]] = []
+        self._next = 0.0
 
     def pass_by(self) -> None:
         """Strike if it is time, and let those go on who slept long enough."""
         now = time.monotonic()
         self._wake(now)
-        if now >= self._next:
-            self._strike(now)
-            self._next = time.monotonic() + 0.2 + 0.8 * self.dice.random()
+        if now < self._next:
+            return
+        if not self._ways:
+            self._ways = self._shuffled_ways()
+        self.strikes[self._ways.pop()()] += 1
+        self.rounds += not self._ways
+        self._next = time.monotonic() + 0.2 + 0.8 * self._dice.random()
 
     def rest(self) -> None:
         """Let everybody go on, and set their clocks right."""
@@ -125,37 +135,46 @@ class Nemesis:
         for file in self.cast.setting.clocks.iterdir():
             file.unlink()
 
-    def _strike(self, now: float) -> None:
-        dice = self.dice.random()
-        who = self.dice.choice([who for who in self.cast.pids if who not in self._stopped])
-        if self.servers and dice < 0.1:
-            self._kill_server()
-        elif dice < 0.25:
-            self._set_clock(who)
-        elif dice < 0.45 and (dispatcher := self._some_dispatcher()) is not None:
-            self._stop(dispatcher, now)
-        else:
-            self.cast.restart(who)
-            self.strikes[f"{who[0]} killed"] += 1
+    def _shuffled_ways(self) -> list[Callable[[], str]]:
+        kills = [
+            partial(self._kill, role) for role in ("writer", "writer", "dispatcher", "dispatcher", "answerer", "reader")
+        ]
+        servers = [partial(self._kill_server, name) for name in self._servers]
+        ways = [
+            *kills,
+            *servers,
+            self._stop_a_dispatcher,
+            self._stop_a_dispatcher,
+            self._set_a_clock,
+            self._set_a_clock,
+        ]
+        self._dice.shuffle(ways)
+        return ways
 
-    def _kill_server(self) -> None:
-        name = self.dice.choice(sorted(self.servers))
-        self.servers[name]()
-        self.strikes[f"{name} killed"] += 1
+    def _kill(self, role: str) -> str:
+        who = self._some(role)
+        self._stopped.pop(who, None)
+        self.cast.restart(who)
+        return f"{role} killed"
 
-    def _set_clock(self, who: Who) -> None:
-        wrong_by = self.dice.choice((-3600.0, 3600.0, 0.0))
-        (self.cast.setting.clocks / f"{who[0]}-{who[1]}").write_text(str(wrong_by))
-        self.strikes["clock set"] += 1
+    def _kill_server(self, name: str) -> str:
+        self._servers[name]()
+        return f"{name} killed"
 
-    def _some_dispatcher(self) -> Who | None:
-        awake = [who for who in self.cast.pids if who[0] == "dispatcher" and who not in self._stopped]
-        return self.dice.choice(awake) if awake else None
-
-    def _stop(self, who: Who, now: float) -> None:
+    def _stop_a_dispatcher(self) -> str:
+        who = self._some("dispatcher")
         self.cast.signal(who, signal.SIGSTOP)
-        self._stopped[who] = now + self.cast.setting.lease + BEYOND_THE_LEASE
-        self.strikes["dispatcher stopped"] += 1
+        self._stopped[who] = time.monotonic() + self.cast.setting.lease + BEYOND_THE_LEASE
+        return "dispatcher stopped"
+
+    def _set_a_clock(self) -> str:
+        role, number = self._dice.choice(list(self.cast.pids))
+        wrong_by = self._dice.choice((-3600.0, 3600.0, 0.0))
+        (self.cast.setting.clocks / f"{role}-{number}").write_text(str(wrong_by))
+        return "clock set"
+
+    def _some(self, role: str) -> Who:
+        return self._dice.choice([who for who in self.cast.pids if who[0] == role])
 
     def _wake(self, now: float) -> None:
         for who, until in list(self._stopped.items()):

@@ -41,8 +41,7 @@ class Machine:
 
     def switch_on(self, program: Program) -> "subprocess.Popen[bytes]":
         """Run a program, traced."""
-        after = self.folder.with_name("after")
-        spec = Spec(folder=str(self.folder), into=str(after), seed=self.dice.getrandbits(32), program=program)
+        spec = Spec(folder=str(self.folder), into=str(self._after), seed=self.dice.getrandbits(32), program=program)
         path = self.folder.with_name("machine.json")
         path.write_text(json.dumps(asdict(spec)))
         command = [sys.executable, "-m", "tests.crash.tracer", str(path)]
@@ -51,14 +50,8 @@ class Machine:
 
     def cut(self) -> None:
         """Cut the power: everything on it ends, and its disk has what was synced, and some of the rest."""
-        assert self.running is not None
-        told, _ = self.running.communicate(b"cut\n", CUT_SECONDS)
-        if self.running.returncode != 0:
-            raise RuntimeError(f"The tracer ended with {self.running.returncode}.")
-        figures = json.loads(told)
-        self.cuts.update({"power cuts": 1, "calls seen": figures["calls"], "blocks lost": figures["dropped"]})
-        self.running = None
-        after = self.folder.with_name("after")
+        self._cut()
+        after = self._after
         for child in list(self.folder.iterdir()):  # the folder itself stays: its inode is a name to some
             shutil.rmtree(child) if child.is_dir() else child.unlink()
         for child in list(after.iterdir()):
@@ -66,11 +59,23 @@ class Machine:
         after.rmdir()
 
     def end(self) -> None:
-        """End what still runs; all that is traced ends with its tracer."""
+        """End everything that still runs on it, and forget nothing."""
         if self.running is not None:
-            self.running.kill()
-            self.running.wait()
-            self.running = None
+            self._cut()
+            shutil.rmtree(self._after)
+
+    @property
+    def _after(self) -> Path:
+        return self.folder.with_name("after")
+
+    def _cut(self) -> None:
+        assert self.running is not None
+        running, self.running = self.running, None
+        told, _ = running.communicate(b"cut\n", CUT_SECONDS)
+        if running.returncode != 0:
+            raise RuntimeError(f"The tracer ended with {running.returncode}.")
+        figures = json.loads(told)
+        self.cuts.update({"power cuts": 1, "calls seen": figures["calls"], "blocks lost": figures["dropped"]})
 
 
 def cut_sqlite(setting: Setting, *, cuts: int, apart: int) -> Report:
@@ -113,7 +118,6 @@ def cut_postgres(setting: Setting, *, cuts: int, apart: int) -> Report:
         prepare(setting)
         server.shut_down()
         machine = Machine(folder=server.data, dice=random.Random(setting.seed))
-        opened.callback(machine.end)
         server.machine = machine
         cast = Cast(setting)
         opened.callback(cast.kill)
@@ -144,6 +148,15 @@ class CutServer(PostgresServer):
         assert self.machine is not None
         self.machine.cut()
         self._forget()
+
+    def stop(self) -> None:
+        """See `PostgresServer`. A server that was killed is started once more: it tidies up what it had in memory."""
+        if self.machine is not None:
+            self.machine.end()
+            self.machine = None
+            self._forget()
+            self.start()
+        super().stop()
 
     def _spawn(self, command: list[str]) -> "subprocess.Popen[bytes]":
         if self.machine is None:

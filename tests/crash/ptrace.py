@@ -27,13 +27,13 @@ CALLS: Mapping[str, Mapping[str, int]] = {
     "x86_64": {
         "write": 1, "pwrite64": 18, "writev": 20, "pwritev": 296, "pwritev2": 328, "fsync": 74, "fdatasync": 75,
         "truncate": 76, "ftruncate": 77, "fallocate": 285, "rename": 82, "renameat": 264, "renameat2": 316,
-        "unlink": 87, "unlinkat": 263, "openat": 257, "open": 2, "sync": 162, "link": 86, "linkat": 265,
-        "copy_file_range": 326, "sendfile": 40, "msync": 26, "io_uring_setup": 425, "syncfs": 306,
+        "unlink": 87, "unlinkat": 263, "openat": 257, "open": 2, "link": 86, "linkat": 265,
+        "copy_file_range": 326, "sendfile": 40, "io_uring_setup": 425, "syncfs": 306,
     },
     "aarch64": {
         "write": 64, "pwrite64": 68, "writev": 66, "pwritev": 70, "pwritev2": 287, "fsync": 82, "fdatasync": 83,
         "truncate": 45, "ftruncate": 46, "fallocate": 47, "renameat": 38, "renameat2": 276, "unlinkat": 35,
-        "openat": 56, "sync": 81, "linkat": 37, "copy_file_range": 285, "sendfile": 71, "msync": 227,
+        "openat": 56, "linkat": 37, "copy_file_range": 285, "sendfile": 71,
         "io_uring_setup": 425, "syncfs": 267,
     },
 }  # fmt: skip

@@ -37,15 +37,19 @@ def report_on(evidence: Evidence, strikes: Mapping[str, int]) -> Report:
         "acknowledged": sum(1 for _ in evidence.noted("ack")),
         "said again": sum(ack["again"] for ack in evidence.noted("ack")),
         "messages": sum(evidence.tails.values()),
-        "turns": len(evidence.turns),
+        **_by_state("turns", [turn.state for turn in evidence.turns]),
         "replies": sum(row.sender.startswith("agent:") for rows in evidence.messages.values() for row in rows),
         "delivered": len(claims),
         "redelivered": sum(claim["attempt"] > 1 for claim in claims),
         "fenced": sum(1 for _ in evidence.noted("fenced")),
         "settled unheard": sum(1 for _ in evidence.noted("already")),
-        "questions": len(evidence.questions),
+        **_by_state("questions", [question["state"] for question in evidence.questions]),
         "dead letters": len(evidence.letters),
         "read": sum(1 for _ in evidence.noted("read")),
         "changes of mailboxes": sum(map(len, evidence.journal.values())),
     }
     return Report(figures=figures, strikes=dict(sorted(strikes.items())), violations=violations(evidence))
+
+
+def _by_state(what: str, states: list[str]) -> Mapping[str, int]:
+    return {f"{what} {state}": count for state, count in sorted(Counter(states).items())}

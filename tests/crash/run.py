@@ -1,7 +1,6 @@
 """A run: start everybody, let the nemesis do its worst, drain, and check."""
 
 import asyncio
-import random
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -27,14 +26,15 @@ SELECT (SELECT count(*) FROM mailbox WHERE ready_at IS NOT NULL OR parked <> '')
 
 
 def run(setting: Setting, place: Place, *, seconds: float, at_least: int = 0) -> Report:
-    """Let a run last so many seconds, and on a slow machine until so many messages were acknowledged; drain and check.
+    """Let a run last so many seconds, and on a slow machine until so many messages were acknowledged and everything has
+    been struck; drain it, and check.
 
     A mutant is looked at while it runs, and ends with its first violation.
     """
     setting = replace(setting, url=place.url, fabric=place.fabric)
     prepare(setting)
     cast = Cast(setting)
-    nemesis = Nemesis(cast=cast, dice=random.Random(setting.seed), servers=place.servers)
+    nemesis = Nemesis(cast, seed=setting.seed, servers=place.servers)
     try:
         cast.start()
         await_acknowledgements(setting, 50)
@@ -94,7 +94,7 @@ def _strike(nemesis: Nemesis, seconds: float, at_least: int) -> Evidence | None:
     begun = time.monotonic()
     look = begun + 1.0
     while (now := time.monotonic()) < begun + seconds or (
-        now < begun + seconds + START_SECONDS and _acknowledged(setting) < at_least
+        now < begun + seconds + START_SECONDS and (_acknowledged(setting) < at_least or not nemesis.rounds)
     ):
         nemesis.pass_by()
         if nemesis.cast.deaths or (setting.mutant and now > look):

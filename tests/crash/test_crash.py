@@ -13,7 +13,10 @@ from tests.crash.places import Place, postgres_place, sqlite_place, with_nats
 from tests.crash.run import run
 from tests.crash.setting import Setting
 
-SECONDS = 10.0
+SECONDS = 8.0
+ALL_STRIKES = {
+    "writer killed", "dispatcher killed", "answerer killed", "reader killed", "dispatcher stopped", "clock set"
+}  # fmt: skip
 
 
 @contextmanager
@@ -37,5 +40,4 @@ def test_nothing_acknowledged_is_lost_repeated_or_reordered(name: str, tmp_path:
     assert report.figures["acknowledged"] >= 400, report
     assert report.figures["redelivered"] > 10, report
     assert report.figures["fenced"] > 0, report
-    assert sum(times for strike, times in report.strikes.items() if strike.endswith("killed")) >= 5, report
-    assert report.strikes["dispatcher stopped"] > 0, report
+    assert report.strikes.keys() == ALL_STRIKES | {f"{server} killed" for server in place.servers}, report

@@ -20,57 +20,58 @@ _TOGETHER = (64, 8, 1)
 
 def load(connection: sqlite3.Connection, wanted: Wanted, sheet: Sheet) -> None:
     """Fill a sheet with the rows that are wanted, as far as there are any."""
-    for row in _found(connection, "find_conversations", [(id_,) for id_ in wanted.conversations]):
+    for row in found(connection, "find_conversations", [(id_,) for id_ in wanted.conversations]):
         sheet.conversations[row[0]] = shapes.conversation_of(row)
-    for row in _found(connection, "find_known", wanted.known):
+    for row in found(connection, "find_known", wanted.known):
         sheet.known[row[0], row[1], row[2]] = shapes.known_of(row[3:])
-    for row in _found(connection, "find_mailboxes", wanted.mailboxes):
+    for row in found(connection, "find_mailboxes", wanted.mailboxes):
         sheet.mailboxes[row[0], row[1]] = shapes.mailbox_of(row)
     if wanted.letters:
-        for row in _found(connection, "find_letters", wanted.letters):
+        for row in found(connection, "find_letters", wanted.letters):
             letter = sheet.letters[row[0], row[1], row[2]] = shapes.letter_of(row)
             wanted.turns.add((letter.of.conversation, letter.of.turn))
-    for row in _found(connection, "find_turns", wanted.turns):
+    for row in found(connection, "find_turns", wanted.turns):
         sheet.turns[row[0], row[2]] = shapes.turn_of(row)
-    for row in _found(connection, "find_messages", wanted.messages):
+    for row in found(connection, "find_messages", wanted.messages):
         sheet.messages[row[0], row[1]] = shapes.message_of(row)
-    for row in _found(connection, "find_seen", wanted.seen):
+    for row in found(connection, "find_seen", wanted.seen):
         sheet.seen[row[0], row[1]] = row[2]
-    for row in _found(connection, "find_holds", [(id_,) for id_ in wanted.holds]):
+    for row in found(connection, "find_holds", [(id_,) for id_ in wanted.holds]):
         sheet.holds[row[0]] = shapes.hold_of(row)
 
 
 def store(connection: sqlite3.Connection, sheet: Sheet) -> None:
     """Write what a sheet has written, and find what its vacated mailboxes deliver next."""
     written = sheet.written
-    _put(connection, "put_conversation", map(shapes.conversation_row, written.conversations.values()))
-    _put(connection, "add_message", map(shapes.message_row, written.messages))
-    _put(connection, "put_turn", map(shapes.turn_row, written.turns.values()))
+    put(connection, "put_conversation", map(shapes.conversation_row, written.conversations.values()))
+    put(connection, "add_message", map(shapes.message_row, written.messages))
+    put(connection, "put_turn", map(shapes.turn_row, written.turns.values()))
     _store_rare(connection, written, sheet.at)
     if written.vacated:
         sheet.promote([(key, _next(connection, sheet, key)) for key in written.vacated])
-    _put(connection, "put_mailbox", map(shapes.mailbox_row, written.mailboxes.values()))
+    put(connection, "put_mailbox", map(shapes.mailbox_row, written.mailboxes.values()))
 
 
 def _store_rare(connection: sqlite3.Connection, written: Written, at: float) -> None:
     """What most transactions do not touch, and so need not pay for."""
     if written.questions:
-        _put(connection, "add_question", map(shapes.question_row, written.questions))
+        put(connection, "add_question", map(shapes.question_row, written.questions))
     if written.closed:
-        _put(connection, "close_question", [(state, *key) for *key, state in written.closed])
+        put(connection, "close_question", [(state, *key) for *key, state in written.closed])
     if written.letters:
-        _put(connection, "put_letter", map(shapes.letter_row, written.letters.values()))
+        put(connection, "put_letter", map(shapes.letter_row, written.letters.values()))
     if written.seen:
-        _put(connection, "put_seen", [(*key, seq) for key, seq in written.seen.items()])
+        put(connection, "put_seen", [(*key, seq) for key, seq in written.seen.items()])
     if written.holds:
-        _put(connection, "put_hold", map(shapes.hold_row, written.holds.values()))
+        put(connection, "put_hold", map(shapes.hold_row, written.holds.values()))
     for each in written.blanks:
         blank(connection, each)
     if written.pushes:  # behind what is blanked: one that is still on the sheet with its body was made after that
-        _put(connection, "add_push", [(push.id, of, push.channel, push.body, at) for of, push in written.pushes])
+        put(connection, "add_push", [(push.id, of, push.channel, push.body, at) for of, push in written.pushes])
 
 
-def _put(connection: sqlite3.Connection, name: str, rows: Iterable[shapes.Row]) -> None:
+def put(connection: sqlite3.Connection, name: str, rows: Iterable[shapes.Row]) -> None:
+    """Write some rows with one query."""
     connection.executemany(SQL[name], rows)
 
 
@@ -93,7 +94,8 @@ def _next(connection: sqlite3.Connection, sheet: Sheet, key: MailboxKey) -> int:
     return row[0] if row else 0
 
 
-def _found(connection: sqlite3.Connection, name: str, keys: Collection[Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
+def found(connection: sqlite3.Connection, name: str, keys: Collection[Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
+    """The rows that a query finds for some keys, in any order."""
     left = list(keys)
     for together in _TOGETHER:
         while len(left) >= together:

@@ -118,15 +118,16 @@ WHERE agent = ? AND ready_at <= ?
 ORDER BY ready_at
 LIMIT ?;
 
--- head
+-- find_heads
 -- The mailbox, the turn and the message of a head.
+WITH wanted (conversation, agent) AS (VALUES (?, ?))
 SELECT b.conversation, b.agent, b.cursor, b.head, b.attempts, b.ready_at, b.fence, b.settled, b.owner, b.parked,
   t.conversation, t.agent, t.id, t.opened, t.state, t.started_by, t.opened_at, t.changed_at, t.due, t.urgent,
   t.attempts, t.grant_number, t.expires, t.question, t.error, t.authority,
   m.conversation, m.seq, m.id, m.sender, m.issuer, m.kind, m.turn, m.recipients, m.answers, m.updates, m.body,
   m.text, m.digest, m.at, m.erased
-FROM mailbox AS b
-JOIN turn AS t ON t.conversation = b.conversation AND t.agent = b.agent AND t.due = b.head AND t.urgent IN (0, 1)
-  AND t.due <> 0
-JOIN message AS m ON m.conversation = b.conversation AND m.seq = b.head
-WHERE b.conversation = ? AND b.agent = ?;
+FROM wanted
+CROSS JOIN mailbox AS b ON b.conversation = wanted.conversation AND b.agent = wanted.agent
+CROSS JOIN turn AS t ON t.conversation = b.conversation AND t.agent = b.agent AND t.urgent IN (0, 1)
+  AND t.due = b.head AND t.due <> 0
+CROSS JOIN message AS m ON m.conversation = b.conversation AND m.seq = b.head;

@@ -16,10 +16,11 @@ import pytest
 from adapters.messaging.errors import LogUnavailable
 from adapters.messaging.recorder import Recorder
 from adapters.messaging.requests import Hold
+from adapters.messaging.sqlite import claims
 from adapters.messaging.sqlite import file as files
 from adapters.messaging.sqlite.engine import SqliteEngine
 from registry.model import BadRequest, ConversationId, InterchangeError, Refused
-from tests.support.logs import OPENING, new_conversation, said
+from tests.support.logs import ECHO, LEASE, OPENING, new_conversation, said
 from tests.support.until import until
 
 
@@ -326,7 +327,7 @@ from pathlib import Path
 from adapters.messaging.errors import LogUnavailable
 from adapters.messaging.recorder import Recorder
 from adapters.messaging.sqlite.engine import SqliteEngine
-from tests.support.logs import OPENING, said
+from tests.support.logs import ECHO, LEASE, OPENING, said
 
 async def main(path):
     engine = await SqliteEngine.open(path, stirred=lambda _: None)
@@ -359,6 +360,14 @@ asyncio.run(main(path))
 """
 
 
+async def test_large_messages_are_handed_out_some_at_a_time(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claims, "BYTES", 50_000)
+    for number in range(40):
+        await opened.log.append(ConversationId(f"c{number}"), [said("x" * 5_000, to=ECHO)], opening=OPENING)
+    handed_out = [len(await opened.log.claim([ECHO], limit=100, lease=LEASE)) for _ in range(4)]
+    assert handed_out == [16, 16, 8, 0]
+
+
 async def test_every_submission_is_answered_when_the_log_closes(opened: Opened, conversation: ConversationId) -> None:
     await opened.say("first", conversation)
     answers = [asyncio.ensure_future(opened.say(f"{n}", conversation)) for n in range(700)]
@@ -382,6 +391,24 @@ async def test_whoever_is_cancelled_does_not_disturb_the_others(opened: Opened, 
     outcomes = await asyncio.gather(*answers, return_exceptions=True)
     assert all(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes[::2])
     assert all(isinstance(outcome, int) for outcome in outcomes[1::2])
+
+
+async def test_whoever_is_cancelled_while_it_is_written_does_not_disturb_the_others(
+    opened: Opened, conversation: ConversationId
+) -> None:
+    await opened.say("first", conversation)
+    with closing(sqlite3.connect(opened.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answers = [asyncio.ensure_future(opened.say(f"{n}", conversation)) for n in range(3)]
+        await asyncio.wait(answers, timeout=0)
+        writer = opened.engine._writer
+        await until(lambda: not writer._gathered and writer._queue.empty() and not writer._waiting)
+        answers[0].cancel()
+        other.execute("ROLLBACK")
+    async with asyncio.timeout(20):
+        outcomes = await asyncio.gather(*answers, return_exceptions=True)
+    assert isinstance(outcomes[0], asyncio.CancelledError)
+    assert outcomes[1:] == [3, 4], "what was under way is written"
 
 
 @pytest.mark.parametrize(

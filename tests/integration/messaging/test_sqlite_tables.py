@@ -11,7 +11,9 @@ import pytest
 
 from adapters.messaging.errors import LogUnavailable
 from adapters.messaging.migrate import HEAD, upgrade
+from adapters.messaging.sqlite import tables
 from adapters.messaging.sqlite.engine import SqliteEngine
+from adapters.messaging.sqlite.file import OpenFile
 from registry.model import BadRequest, ConversationId, Refused
 
 
@@ -39,6 +41,15 @@ async def test_a_fresh_log_is_what_the_migrations_would_have_made(tmp_path: Path
 
     assert await upgrade(f"sqlite:///{migrated}") == (HEAD, HEAD)
     await opened_and_closed(migrated)
+
+
+async def test_whoever_comes_second_finds_the_tables_that_another_process_has_just_made(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    slow = OpenFile.for_writing(path, create=True)
+    await opened_and_closed(path)
+    tables._make_tables(slow)
+    slow.close()
+    await opened_and_closed(path)
 
 
 async def test_a_log_of_an_older_version_is_migrated_as_it_is_opened(tmp_path: Path) -> None:
