@@ -19,7 +19,7 @@ from tests.support.attacks import AMBIGUOUS, BAD_BODIES, BAD_HOSTS, METHODS, PAT
 from tests.support.raw_http import drip, json_body, say, statuses
 from tests.support.served import VERSION, Served, served_gateway, tools_call
 
-SETTINGS = "[limits]\nheader_seconds = 0.5\nbody_seconds = 0.5\n"
+SETTINGS = "[limits]\nheader_seconds = 1.5\nbody_seconds = 1.5\n"
 
 
 @pytest.fixture(scope="module")
