@@ -10,7 +10,9 @@ What holds, whichever engine is behind them:
 - A message to an agent opens a turn in its mailbox, of which there is one per (conversation, agent). A mailbox delivers
   one message at a time, in the order of the log, again and again until its delivery is settled. At most one delivery of
   a mailbox is live; a lease that ended makes way for the next, and the fence makes the old one harmless.
-- A question parks the mailbox: until it is answered, expires or is cancelled, everything else waits, in order.
+- A question parks the mailbox: until it is answered, expires or is cancelled, everything else waits, in order. Only a
+  deferred turn asks without parking it: others may be in hand there; but its answer, too, goes past what waits.
+- What is due to expire has not expired before somebody calls `expire`: until then an answer or a finish still counts.
 - Turns, questions, held calls and pushes change in the same transaction as the messages that say so.
 - Fences guard the log, not the agent: two attempts may overlap in the agent, which tells them apart by delivery id and
   attempt. Check `Delivery.deadline` right before a call, and give the call no more time than that.
@@ -46,8 +48,10 @@ class ConversationLog(Protocol):
         """Add messages at the tail, all or none, together with `effects`.
 
         `opening` lets a conversation that does not exist begin with this. `expect_tail` appends only if that is where
-        the conversation ends. `under` appends only while that delivery is still its holder's. `claim` also takes the
-        mailbox of the one recipient if it is free; if it is busy the message is queued, and there is no delivery.
+        the conversation ends. `under` appends only while that delivery, of the same conversation, is still its
+        holder's. `claim` also takes the mailbox of the one recipient, or of the turn that is answered, if it is free;
+        if it is busy, or was until this very moment, the message is queued, and there is no delivery. A repetition of
+        all of it is answered as the first time, but for the delivery, and does nothing.
 
         Raises:
             Unknown: no such conversation (and no `opening`), turn or held call.
@@ -77,8 +81,9 @@ class ConversationLog(Protocol):
         """End an attempt: cursor, turn, replies and effects in one transaction.
 
         Raises:
-            AlreadySettled, Fenced: it is not this holder's any more; nothing was done.
-            Refused: a question with this id was asked in the turn before.
+            AlreadySettled, Fenced: it is not this holder's any more; nothing was done. That it was settled before is
+                known of the last one that was settled in its mailbox; older ones are fenced.
+            Refused: a question with this id was asked in the turn before, or an effect is refused.
         """
         ...
 
@@ -86,8 +91,9 @@ class ConversationLog(Protocol):
         """Cancel a turn wherever it is; whoever holds its delivery is fenced. A repetition finds it cancelled.
 
         Raises:
-            TurnOver: it had ended otherwise before.
+            TurnOver: it had ended before, otherwise or by somebody else's word.
             Unknown: no such turn.
+            IdConflict: it was cancelled before by the same one with another body.
         """
         ...
 
@@ -96,7 +102,8 @@ class ConversationLog(Protocol):
         ...
 
     async def redrive(self, conversation: ConversationId, agent: AgentName, seq: int, *, turn: TurnId) -> Appended:
-        """Append what a dead letter said anew, at the tail, for a new turn; never a rewind.
+        """Append what a dead letter said anew, at the tail, for a new turn with the authority of the one before; never
+        a rewind. A repetition, with the same turn, finds it redriven.
 
         Raises:
             NotDead: it is no dead letter, was redriven before, or was erased.
@@ -246,8 +253,9 @@ class Keeping(Protocol):
     ) -> Appended:
         """Blank the bodies and search texts of messages: of one `sender` or of all, up to number `up_to` or all.
 
-        Numbers, ids and digests stay, so nothing becomes a gap and nothing that was said before is accepted again. The
-        log says that something was erased, by whom and why, in a message with this `id`.
+        Numbers, ids and digests stay, so nothing becomes a gap and nothing that was said before is accepted again. What
+        is still to be delivered is delivered blank. The log says that something was erased, by whom and why, in a
+        message with this `id`; a repetition finds it erased.
 
         Raises:
             OnHold: a legal hold forbids it.

@@ -7,15 +7,27 @@ import pytest
 
 from adapters.messaging.log import ConversationLog, History, Keeping
 from registry.model import ConversationId
-from tests.support.logs import Clock, OpenedLog, new_conversation, opened_log
+from tests.support.logs import Clock, OpenedLog, Place, new_conversation, new_place, opened_at
 
 LOGS = ("paper-no_fabric", "sqlite-fabric", "sqlite-no_fabric", "postgres-fabric", "postgres-no_fabric")
 
 
 @pytest.fixture(params=LOGS)
-async def opened(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[OpenedLog]:
+async def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     engine, fabric = request.param.split("-")
-    async with opened_log(engine, fabric=fabric, folder=tmp_path) as log:
+    return await new_place(engine, fabric=fabric, folder=tmp_path)
+
+
+@pytest.fixture
+async def opened(place: Place) -> AsyncGenerator[OpenedLog]:
+    async with opened_at(place) as log:
+        yield log
+
+
+@pytest.fixture
+async def neighbour(place: Place, opened: OpenedLog) -> AsyncGenerator[OpenedLog]:
+    """The same log, as another process has it open."""
+    async with opened_at(place) as log:
         yield log
 
 

@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 from itertools import permutations
 from pathlib import Path
 from random import Random
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from adapters.messaging.fabric import NoFabric, Wakes
+from adapters.messaging.fabric import Wakes
 from adapters.messaging.follower import Follower
 from adapters.messaging.log import ConversationLog, History, Keeping, WhichLetters, WhichTurns
 from adapters.messaging.messages import Conversation, DeadLetter, Kind, Message, New, QuestionRef, To, TurnRef
@@ -45,7 +45,7 @@ from adapters.messaging.turns import Turn, TurnChange
 from registry.model import AgentName, ConversationId, InterchangeError, TurnId
 from tests.support import log_model as model
 from tests.support.log_model import Holding, Model
-from tests.support.logs import ALICE, BOB, ECHO, ENGINES, OPENING, SCOUT, Clock, Peek
+from tests.support.logs import ALICE, BOB, ECHO, OPENING, SCOUT, Clock, Peek, new_place
 
 TALKS = (ConversationId("one"), ConversationId("two"))
 AGENTS = (ECHO, SCOUT)
@@ -65,6 +65,16 @@ def usually(chance: Random) -> bool:
     return chance.random() < 0.9
 
 
+class Opened(NamedTuple):
+    """What a story needs of a log; nothing of it runs by itself between two steps."""
+
+    clock: Clock
+    log: ConversationLog
+    keeping: Keeping
+    history: History
+    peek: Peek
+
+
 class Story(RuleBasedStateMachine):
     """A log and its model, side by side."""
 
@@ -77,20 +87,20 @@ class Story(RuleBasedStateMachine):
         self.deliveries: dict[Holding, Delivery] = {}
         self.story: list[str] = []
         self.spoken: list[model.Say] = []
-        self.clock = Clock()
         self.cursors: dict[tuple[str, str], int] = {}
         self.turns = 0
         self.runner = asyncio.Runner()
         self.stack = AsyncExitStack()
         self.folder = tempfile.TemporaryDirectory()
-        self.log, self.keeping, self.history, self.peek = self.runner.run(self._open())
+        self.clock, self.log, self.keeping, self.history, self.peek = self.runner.run(self._open())
 
-    async def _open(self) -> tuple[ConversationLog, Keeping, History, Peek]:
-        wakes = Wakes(NoFabric())
-        start = ENGINES[self.engine](Path(self.folder.name), wakes.stirred, self.clock)
-        started = await self.stack.enter_async_context(start)
+    async def _open(self) -> "Opened":
+        place = await new_place(self.engine, folder=Path(self.folder.name))
+        wakes = Wakes(place.fabric)
+        started = await self.stack.enter_async_context(place.start(wakes.stirred))
         recorder = Recorder(started.engine)
-        return recorder, recorder, Follower(started.engine.rows, keeping=recorder, wakes=wakes), started.peek
+        history = Follower(started.engine.rows, keeping=recorder, wakes=wakes)
+        return Opened(place.clock, recorder, recorder, history, started.peek)
 
     def teardown(self) -> None:
         self.runner.run(self.stack.aclose())

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -22,7 +23,7 @@ from adapters.messaging.postgres.connections import connect
 from adapters.messaging.recorder import Recorder
 from adapters.messaging.turns import Turn
 from registry.model import AgentName, ConversationId, TurnId, new_turn_id
-from tests.support.paper import PaperEngine
+from tests.support.paper import Paper, PaperEngine
 from tests.support.postgres import shared_server
 
 ALICE, BOB = "person:alice", "person:bob"
@@ -80,15 +81,18 @@ class Started:
     peek: Peek
 
 
-Start = Callable[[Path, Stirred, Clock], AbstractAsyncContextManager[Started]]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a log is, for one or more who open it: a database, a clock and a fabric."""
+
+    start: Callable[[Stirred], AbstractAsyncContextManager[Started]]
+    clock: Clock
+    fabric: Fabric
 
 
 @asynccontextmanager
-async def on_paper(_: Path, stirred: Stirred, clock: Clock) -> AsyncGenerator[Started]:
-    engine = PaperEngine(stirred, clock)
-
+async def on_paper(paper: Paper, clock: Clock, stirred: Stirred) -> AsyncGenerator[Started]:
     async def peek(table: str) -> list[dict[str, Any]]:
-        paper = engine.paper
         tables: Mapping[str, Iterable[Any]] = {
             "mailbox": paper.mailboxes.values(),
             "question": paper.questions.values(),
@@ -98,14 +102,13 @@ async def on_paper(_: Path, stirred: Stirred, clock: Clock) -> AsyncGenerator[St
             return [{**asdict(push), "conversation": conversation} for conversation, push in paper.pushes.values()]
         return [asdict(row) for row in tables[table]]
 
-    yield Started(engine=engine, peek=peek)
+    yield Started(engine=PaperEngine(paper, stirred=stirred, shift=clock), peek=peek)
 
 
 @asynccontextmanager
-async def on_sqlite(folder: Path, stirred: Stirred, clock: Clock) -> AsyncGenerator[Started]:
+async def on_sqlite(path: Path, clock: Clock, stirred: Stirred) -> AsyncGenerator[Started]:
     from adapters.messaging.sqlite.engine import SqliteEngine  # noqa: PLC0415
 
-    path = folder / "log.db"
     engine = await SqliteEngine.open(path, stirred=stirred, shift=clock)
 
     async def peek(table: str) -> list[dict[str, Any]]:
@@ -123,10 +126,9 @@ async def on_sqlite(folder: Path, stirred: Stirred, clock: Clock) -> AsyncGenera
 
 
 @asynccontextmanager
-async def on_postgres(_: Path, stirred: Stirred, clock: Clock) -> AsyncGenerator[Started]:
+async def on_postgres(url: str, clock: Clock, stirred: Stirred) -> AsyncGenerator[Started]:
     from adapters.messaging.postgres.engine import PostgresEngine  # noqa: PLC0415
 
-    url = await _emptied_database()
     engine = await PostgresEngine.open(url, stirred=stirred, shift=clock)
     looking = await connect(url)
 
@@ -158,17 +160,27 @@ async def _emptied_database() -> str:
     return _databases[0]
 
 
-ENGINES: Mapping[str, Start] = MappingProxyType({"paper": on_paper, "sqlite": on_sqlite, "postgres": on_postgres})
 FABRICS: Mapping[str, Callable[[], Fabric]] = MappingProxyType({"fabric": InProcessFabric, "no_fabric": NoFabric})
 
 
+async def new_place(engine: str, *, fabric: str = "no_fabric", folder: Path) -> Place:
+    """An empty log on paper, sqlite or postgres, with one of `FABRICS`."""
+    clock = Clock()
+    match engine:
+        case "paper":
+            start = partial(on_paper, Paper(), clock)
+        case "sqlite":
+            start = partial(on_sqlite, folder / "log.db", clock)
+        case _:
+            start = partial(on_postgres, await _emptied_database(), clock)
+    return Place(start=start, clock=clock, fabric=FABRICS[fabric]())
+
+
 @asynccontextmanager
-async def opened_log(
-    engine: str, *, fabric: str = "no_fabric", folder: Path, poll: float = 0.05
-) -> AsyncGenerator[OpenedLog]:
-    """A log on one of `ENGINES`, with one of `FABRICS`."""
-    clock, wakes = Clock(), Wakes(FABRICS[fabric](), poll=poll)
-    async with ENGINES[engine](folder, wakes.stirred, clock) as started:
+async def opened_at(place: Place, *, poll: float = 0.05) -> AsyncGenerator[OpenedLog]:
+    """The log that is there, as one process opens it."""
+    wakes = Wakes(place.fabric, poll=poll)
+    async with place.start(wakes.stirred) as started:
         recorder = Recorder(started.engine)
         follower = Follower(started.engine.rows, keeping=recorder, wakes=wakes)
         async with follower.watching():
@@ -178,10 +190,19 @@ async def opened_log(
                 keeping=recorder,
                 engine=started.engine,
                 wakes=wakes,
-                clock=clock,
+                clock=place.clock,
                 peek=started.peek,
             )
         wakes.close()
+
+
+@asynccontextmanager
+async def opened_log(
+    engine: str, *, fabric: str = "no_fabric", folder: Path, poll: float = 0.05
+) -> AsyncGenerator[OpenedLog]:
+    """An empty log, opened once; see `new_place`."""
+    async with opened_at(await new_place(engine, fabric=fabric, folder=folder), poll=poll) as opened:
+        yield opened
 
 
 # ---- what is said

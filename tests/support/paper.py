@@ -5,6 +5,7 @@ here as well is the plan's or the test's fault, and not a database's. A sheet is
 that a request needs and does not name is missed here first.
 """
 
+import itertools
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 
 from adapters.messaging import plan
 from adapters.messaging.delivery import Mailbox, is_claimable
-from adapters.messaging.engine import Stirred, stir_of
+from adapters.messaging.engine import Stir, Stirred, stir_of
 from adapters.messaging.log import Devices, Found, LetterMark, TurnMark, WhichLetters, WhichTurns
 from adapters.messaging.messages import Conversation, DeadLetter, Message, TurnRef
 from adapters.messaging.outcomes import Delivery, Lease, Push
@@ -24,14 +25,17 @@ from registry.model import AgentName, ConversationId, InterchangeError
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 _PAGE = 4 << 20
+_TICKS = itertools.count(step=1e-6)  # no two transactions at the same instant
+BEGAN = 1000.0
 
 
 @dataclass(slots=True)
 class Paper:
-    """What is written down. `now` is the log's clock, and stands still until somebody moves it."""
+    """What is written down. `now` is the log's clock, and stands still until somebody moves it; `stir` is what the last
+    transaction may wake somebody for."""
 
-    now: float = 1000.0
-    stirred: Stirred = lambda stir: None
+    now: float = BEGAN
+    stir: Stir = field(default_factory=Stir, compare=False)
     conversations: dict[ConversationId, Conversation] = field(default_factory=dict[ConversationId, Conversation])
     messages: dict[SeqKey, Message] = field(default_factory=dict[SeqKey, Message])
     mailboxes: dict[MailboxKey, Mailbox] = field(default_factory=dict[MailboxKey, Mailbox])
@@ -54,7 +58,7 @@ class Paper:
         sheet = self._sheet(requests)
         answers = [_performed(request, sheet) for request in requests]
         self._write(sheet)
-        self.stirred(stir_of(sheet))
+        self.stir = stir_of(sheet)
         return answers
 
     def claim(self, agents: Collection[AgentName], *, limit: int, lease: Lease) -> list[Delivery]:
@@ -135,9 +139,9 @@ class Paper:
 class PaperEngine:
     """The paper as an `Engine` and as its `Rows`."""
 
-    def __init__(self, stirred: Stirred, shift: Callable[[], float]) -> None:
-        self.paper = Paper(stirred=stirred)
-        self._ticking = self.paper.now
+    def __init__(self, paper: Paper, *, stirred: Stirred, shift: Callable[[], float]) -> None:
+        self.paper = paper
+        self._stirred = stirred
         self._shift = shift
 
     @property
@@ -145,7 +149,9 @@ class PaperEngine:
         return self
 
     async def submit(self, request: Request) -> Any:
-        return self._at_this_time().do(request)
+        answer = self._at_this_time().do(request)
+        self._stirred(self.paper.stir)
+        return answer
 
     async def claim(self, agents: Collection[AgentName], *, limit: int, lease: Lease) -> Sequence[Delivery]:
         return self._at_this_time().claim(agents, limit=limit, lease=lease)
@@ -246,8 +252,7 @@ class PaperEngine:
         return Devices(seen={device: seq for (of, device), seq in self.paper.seen.items() if of == conversation})
 
     def _at_this_time(self) -> Paper:
-        self._ticking += 1e-6  # no two transactions at the same instant
-        self.paper.now = self._ticking + self._shift()
+        self.paper.now = BEGAN + self._shift() + next(_TICKS)
         return self.paper
 
 
