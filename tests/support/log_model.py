@@ -398,6 +398,7 @@ class Model:
 
     def _extend(self, ask: Extend, actual: Any) -> None:
         box = self._check_held(ask.held)
+        assert isinstance(actual, Delivery), f"{ask}: {actual!r}"
         assert (actual.conversation, actual.agent, actual.fence) == ask.held
         box.free_at = self.now + LEASE
 
