@@ -354,6 +354,25 @@ async def test_what_nobody_looks_for_is_refused_or_not_found(
             assert len(await history.search("red")) == 1, "and the next search goes on"
 
 
+async def test_a_search_has_few_words_and_each_counts_once(
+    log: ConversationLog, history: History, conversation: ConversationId
+) -> None:
+    await log.append(conversation, [said("a blue car")], opening=OPENING)
+    assert len(await history.search("blue " * 1000)) <= 1
+    with pytest.raises(BadRequest, match="at most 32 different words"):
+        await history.search(" ".join(f"word{number}" for number in range(33)))
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("-inf"), -1.0])
+async def test_retention_by_no_time_at_all_blanks_nothing(
+    log: ConversationLog, history: History, keeping: Keeping, conversation: ConversationId, seconds: float
+) -> None:
+    await log.append(conversation, [said("kept")], opening=OPENING)
+    with pytest.raises(BadRequest, match="Retention"):
+        await keeping.retain(seconds=seconds, limit=100)
+    assert [message.text for message in await history.page(conversation)] == ["kept"]
+
+
 # ---- and the others
 
 

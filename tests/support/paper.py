@@ -111,10 +111,10 @@ class Paper:
         self.letters |= written.letters
         self.seen |= written.seen
         self.holds |= written.holds
-        for conversation, push in written.pushes:
-            self.pushes.setdefault(push.id, (conversation, push))
         for blank in written.blanks:
             self._blank(blank)
+        for conversation, push in written.pushes:
+            self.pushes.setdefault(push.id, (conversation, push))
         sheet.promote([(key, self._next(sheet.mailboxes[key])) for key in written.vacated])
         self.mailboxes |= written.mailboxes
 

@@ -124,6 +124,14 @@ async def test_what_was_erased_is_exported_without_what_it_said(opened: OpenedLo
     check_export(lines)
 
 
+async def test_a_body_that_is_nested_deeper_than_json_is_written_is_exported_as_bytes(opened: OpenedLog) -> None:
+    deep = b"[" * 300 + b"]" * 300
+    await opened.log.append(CONVERSATION, [replace(said("deep"), body=deep)], opening=OPENING)
+    lines = await lines_of(opened)
+    assert "bodyBase64" in read(lines, "message")[0]
+    assert check_export(lines)["messages"] == 1
+
+
 async def test_long_conversations_come_page_by_page(opened: OpenedLog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporting, "_PAGE", 3)
     for number in range(10):

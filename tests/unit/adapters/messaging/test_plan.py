@@ -174,6 +174,15 @@ def test_an_erasure_blanks_what_was_said_and_pushed_in_its_transaction(paper: Pa
     assert [push.body for _, push in paper.pushes.values()] == [b""]
 
 
+def test_an_erasure_leaves_what_is_pushed_after_it(paper: Paper) -> None:
+    paper.together(
+        append(said("secret")),
+        Erase(conversation=C, id="e", by=BOB, issuer="", reason="asked"),
+        append(said("afterwards"), effects=(Push(id="p", channel="c", body=b"afterwards"),)),
+    )
+    assert [push.body for _, push in paper.pushes.values()] == [b"afterwards"]
+
+
 def test_a_held_call_is_ended_once_by_those_who_come_together(paper: Paper) -> None:
     end = EndHold(id="h", how="approved")
     _, _, twice = paper.together(
