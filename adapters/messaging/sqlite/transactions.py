@@ -54,6 +54,7 @@ class Transactions:
         self._clock = clock
         self._marks = file.marks
         self._identity = Identity()
+        self._unsaid: LogUnavailable | None = None
         self._tidying = Tidying()
 
     def carry_out(self, tasks: Sequence[Task]) -> tuple[list[Outcome], Stir]:
@@ -106,9 +107,13 @@ class Transactions:
         """
         if self._file is None or not self._file.is_found:
             return
-        with self._transaction() as (file, _):
-            if self._tidying.merge_words(file.connection):
-                self._commit(file)
+        try:
+            with self._transaction() as (file, _):
+                if self._tidying.merge_words(file.connection):
+                    self._commit(file)
+        except LogUnavailable as error:
+            self._unsaid = error
+            raise
         if self._tidying.are_words_gone:
             self._tidying.empty_log(file.connection)
 
@@ -121,6 +126,9 @@ class Transactions:
     @contextmanager
     def _transaction(self) -> Generator[tuple[OpenFile, Sheet]]:
         """A transaction that writes; whatever it has not committed is as if it had never been."""
+        if self._unsaid is not None:  # what tidying has met is told to the next one who writes
+            unsaid, self._unsaid = self._unsaid, None
+            raise unsaid
         try:
             file = self._file or self._open_again()
             file.check()
