@@ -15,6 +15,7 @@ from registry.model.call import (
     Deadline,
     Emission,
     Emit,
+    Found,
     InputRequest,
     Item,
     Progress,
@@ -68,7 +69,7 @@ from registry.model.skill import (
     Skill,
     Streaming,
 )
-from registry.model.turn import Artifact, Delta, Said, Turn
+from registry.model.turn import Artifact, Attempt, Deferral, Delta, Question, Said, Sending, Turn, Utterance
 
 __all__ = [
     "CATALOG",
@@ -80,6 +81,7 @@ __all__ = [
     "AgentName",
     "Approval",
     "Artifact",
+    "Attempt",
     "AuditUnavailable",
     "BadRequest",
     "Binding",
@@ -93,6 +95,7 @@ __all__ = [
     "ConversationId",
     "Deadline",
     "DeadlinePassed",
+    "Deferral",
     "Delta",
     "Denied",
     "Digest",
@@ -103,6 +106,7 @@ __all__ = [
     "FarSideError",
     "FarSideFault",
     "Fault",
+    "Found",
     "Hints",
     "InputRequest",
     "InterchangeError",
@@ -120,9 +124,11 @@ __all__ = [
     "Principal",
     "PrincipalKind",
     "Progress",
+    "Question",
     "Refused",
     "Result",
     "Said",
+    "Sending",
     "Skill",
     "SkillId",
     "Streaming",
@@ -136,6 +142,7 @@ __all__ = [
     "TurnRules",
     "Unauthenticated",
     "Unknown",
+    "Utterance",
     "Visibility",
     "WhenBusy",
     "alone",

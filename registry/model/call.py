@@ -13,7 +13,7 @@ from registry.model.ids import NO_CONVERSATION, NO_TURN, CallId, ConversationId,
 from registry.model.json import JsonObject, JsonValue
 from registry.model.message import Part
 from registry.model.principal import Chain
-from registry.model.turn import Artifact, Delta, Said
+from registry.model.turn import Artifact, Attempt, Deferral, Delta, Question, Said, Sending
 
 
 class Action(StrEnum):
@@ -25,6 +25,7 @@ class Action(StrEnum):
     PUBLISH = "publish"
     PIN = "pin"
     READ_CONVERSATION = "read_conversation"
+    TAKE_PART = "take_part"
     KEEP_CONVERSATION = "keep_conversation"
 
 
@@ -100,6 +101,9 @@ class Call:
     and `groups` what its issuer says the caller is in, beside the directory; `groups_before` says the same of each link
     before the caller, and `turn` is the turn in which an agent makes the call for others, and with which it ends.
     `door` names the face, for the audit.
+
+    `sending` makes a message, or an invocation, a turn of the conversation log; `attempt` is set where the log gave a
+    turn out, and this call is one attempt at it.
     """
 
     id: CallId
@@ -116,6 +120,8 @@ class Call:
     extensions: tuple[str, ...] = ()
     door: str = ""
     offer: ClientOffer = NOTHING_OFFERED
+    sending: Sending | None = None
+    attempt: Attempt | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +142,9 @@ class Result:
 
     `structured` fits the skill's output schema and `text` is the same as JSON, written once; a far side that speaks
     for itself sets `parts`. `is_error` marks an error the caller, a model, can read and mend. The answer of an agent is
-    `parts`, all it said in order, and `artifacts`, each whole; it belongs to a `turn` of a `conversation`.
+    `parts`, all it said in order, and `artifacts`, each whole; it belongs to a `turn` of a `conversation`. The first
+    `said` of these parts were said as messages before the end. An agent may end with a `question`, or put its answer
+    off (`deferral`). `found` is what an operation of our own gives to the face that asked; it goes on no wire as it is.
     """
 
     structured: JsonValue = None
@@ -149,6 +157,10 @@ class Result:
     metadata: JsonObject = field(default_factory=dict[str, JsonValue])
     turn: TurnId = NO_TURN
     conversation: ConversationId = NO_CONVERSATION
+    said: int = 0
+    question: Question | None = None
+    deferral: Deferral | None = None
+    found: object = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +179,14 @@ class Item:
     content: JsonObject
 
 
-Emission = Progress | Delta | Artifact | Said | Item
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What an operation of our own found on the way, for the face that asked: see `Result.found`."""
+
+    what: object
+
+
+Emission = Progress | Delta | Artifact | Said | Item | Found
 """What may come before the end: how far a skill is, what an agent says while it answers, a piece of a long answer."""
 
 Emit = Callable[[Emission], Awaitable[None]]

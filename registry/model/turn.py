@@ -4,36 +4,11 @@ The words are those of `interchange.v1.Turn` and `TurnEvent`. How a turn looks i
 it is carried to the agent its adapter's.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from registry.model.ids import AgentName, ConversationId, TurnId
+from registry.model.ids import NO_TURN, AgentName, ConversationId, TurnId
+from registry.model.json import JsonObject, JsonValue
 from registry.model.message import Part
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
-    """One attempt at one turn: `input` is what the agent is to answer.
-
-    `token` is what the agent presents beside its own credential when it calls back while the turn lasts; `extensions`
-    are the URIs of the protocol extensions that the caller activated and the agent has declared.
-    """
-
-    id: TurnId
-    conversation: ConversationId
-    agent: AgentName
-    input: tuple[Part, ...]
-    attempt: int = 1
-    fence: int = 0
-    token: str = ""
-    extensions: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delta:
-    """A piece of what is being said; of the answer itself where `artifact` is empty. The end says it again, whole."""
-
-    part: Part
-    artifact: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +21,117 @@ class Artifact:
     description: str = ""
     append: bool = False
     last: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Utterance:
+    """A message of a conversation, as an agent is told of it.
+
+    `sender` is a principal as `person:alice`, on the word of `issuer`; `kind` one of the names of
+    `interchange.v1.Message.Kind` in lower case; `answers` the id of the question that it answers. `at` is in seconds
+    since the epoch, `seq` 0 where no log is involved.
+    """
+
+    id: str
+    sender: str
+    parts: tuple[Part, ...]
+    issuer: str = ""
+    seq: int = 0
+    kind: str = "said"
+    turn: TurnId = NO_TURN
+    answers: str = ""
+    at: float = 0.0
+    artifacts: tuple[Artifact, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """How a message, or an invocation of a skill, becomes a turn.
+
+    `message` is its id in the words of whoever sends it: the same again, in the same conversation, is the same message
+    and is carried out once. `turn` is the id of the turn that it opens; `follows` the one that it goes on with, if any,
+    whose question it answers. `context` is what the sender calls the conversation. `attended`: whoever asks waits for
+    the end, and what they no longer wait for is cancelled. `background`: it may wait for the off-peak window, and what
+    comes of it counts once its owner has accepted it.
+    """
+
+    message: str
+    turn: TurnId
+    follows: TurnId = NO_TURN
+    context: str = ""
+    attended: bool = False
+    background: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try at a turn that the log gave out.
+
+    `delivery` stays the same over all tries, `number` counts them from 1, `fence` tells whether this one still counts.
+    `input` is what is to be answered, `history` what was said before, the oldest first. `root` is the outermost of the
+    turns that this one is nested in, or itself.
+    """
+
+    turn: TurnId
+    conversation: ConversationId
+    delivery: str
+    number: int
+    fence: int
+    input: tuple[Utterance, ...]
+    history: tuple[Utterance, ...] = ()
+    root: TurnId = NO_TURN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One attempt at one turn: `input` is what the agent is to answer, `messages` the same with who said it and when.
+
+    `token` is what the agent presents beside its own credential when it calls back while the turn lasts; `extensions`
+    are the URIs of the protocol extensions that the caller activated and the agent has declared.
+    """
+
+    id: TurnId
+    conversation: ConversationId
+    agent: AgentName
+    input: tuple[Part, ...]
+    attempt: int = 1
+    fence: int = 0
+    delivery: str = ""
+    messages: tuple[Utterance, ...] = ()
+    history: tuple[Utterance, ...] = ()
+    token: str = ""
+    extensions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What an agent asks before it can go on. `id` is the same whenever an attempt is repeated; `kind` one of the names
+    of `interchange.v1.Question.Kind` in lower case; `schema` a JSON Schema for the answer; `expires_in` in seconds from
+    when it is asked (None: never)."""
+
+    id: str
+    kind: str
+    text: str
+    schema: JsonObject = field(default_factory=dict[str, JsonValue])
+    addressees: tuple[str, ...] = ()
+    context: tuple[Part, ...] = ()
+    expires_in: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deferral:
+    """The agent goes on by itself, for at most `seconds`, and finishes the turn through the platform face."""
+
+    seconds: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """A piece of what is being said; of the answer itself where `artifact` is empty. The end says it again, whole."""
+
+    part: Part
+    artifact: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
