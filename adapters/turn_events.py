@@ -11,8 +11,10 @@ its content counts: who sent it, when and in which turn is for the gateway to sa
 
 import asyncio
 import math
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final
 
 from interchange.v1 import agent_pb2 as wire
@@ -22,6 +24,7 @@ from adapters.text import clean, cut
 from adapters.values import read_struct
 from registry.model import (
     Artifact,
+    Deferral,
     Delta,
     Emission,
     Emit,
@@ -29,6 +32,7 @@ from registry.model import (
     FarSideFault,
     Part,
     Progress,
+    Question,
     Result,
     Said,
     TooLarge,
@@ -45,6 +49,18 @@ SHOWN: Final = 1_024
 """Bytes of an agent's reason to give up that are shown, and below of its code for it."""
 
 CODE_SHOWN: Final = 64
+
+QUESTIONS: Final = MappingProxyType(
+    {
+        wire.Question.KIND_UNSPECIFIED: "clarification",
+        wire.Question.CLARIFICATION: "clarification",
+        wire.Question.FEEDBACK: "feedback",
+    }
+)
+"""The kinds of questions that go to whoever started a turn. Approval, review and consent are other people's."""
+
+LONGEST: Final = 86_400.0
+"""Seconds that a question may be open, and an answer put off."""
 
 REPLIES: Final = frozenset({wire.Message.KIND_UNSPECIFIED, wire.Message.SAID})
 
@@ -73,8 +89,8 @@ async def read_turn(
     What `events` itself raises passes through. Whoever made it closes it.
 
     Raises:
-        FarSideError: REJECTED, the agent gave up; UNSUPPORTED, it ended with a question or put the end off; GARBLED,
-            an event cannot be read, there is no end, or something after it.
+        FarSideError: REJECTED, the agent gave up; UNSUPPORTED, it asks what nobody can be asked here; GARBLED, an event
+            cannot be read, there is no end, or something after it.
         TooLarge: it said more than the limits allow.
     """
     transcript = Transcript(turn, limits)
@@ -96,6 +112,7 @@ class Transcript:
         self._limits = limits
         self._size = 0
         self._statuses = 0
+        self._said = 0
         self._answer = _Growing(Artifact(id="", parts=()))
         self._artifacts: dict[str, _Growing] = {}
 
@@ -124,9 +141,9 @@ class Transcript:
             case "failed":
                 raise _given_up(self._turn, event.failed)
             case "question":
-                raise _unsupported(self._turn, "asks a question")
+                return replace(self._done(wire.Done()), question=self._question(event.question))
             case _:
-                raise _unsupported(self._turn, "defers its answer")
+                return replace(self._done(wire.Done()), deferral=_deferral(event.deferred))
 
     def _heard(self, event: wire.TurnEvent) -> Sequence[Emission]:
         match event.WhichOneof("event"):
@@ -148,8 +165,10 @@ class Transcript:
             metadata = read_struct(done.metadata)
         except ValueError as error:
             raise garbled(self._turn, str(error)) from error
+        whole = self._answer.whole()
         return Result(
-            parts=self._answer.whole(),
+            parts=whole,
+            said=min(self._said, len(whole)),
             artifacts=tuple(artifact.made() for artifact in self._artifacts.values()),
             metadata=metadata,
             turn=self._turn.id,
@@ -171,6 +190,7 @@ class Transcript:
             raise ValueError("a message without content")
         parts = self._parts(message.parts)
         self._answer.grow(parts)
+        self._said = len(self._answer.parts)
         artifacts = [self._artifact(artifact) for artifact in message.artifacts]
         return (Said(parts=parts), *artifacts) if parts else artifacts
 
@@ -188,6 +208,31 @@ class Transcript:
         if not read.parts and not read.append:
             raise ValueError(f"the artifact {_shown(artifact.id)} without content")
         return growing.go_on(read)
+
+    def _question(self, question: wire.Question) -> Question:
+        """What is asked. Of what may be asked, only what the starter of the turn can be asked."""
+        if question.kind not in QUESTIONS:
+            raise _unsupported(self._turn, "asks for what nobody here can give yet")
+        if not 0 < len(question.id) <= self._limits.identifier or not question.id.isprintable():
+            raise garbled(self._turn, f"the question id {_shown(question.id)}, which is empty, too long or odd")
+        self._take(question.ByteSize())
+        try:
+            expires_in = None
+            if question.HasField("expires_at"):
+                expires_in = question.expires_at.ToMicroseconds() / 1e6 - time.time()
+            return Question(
+                id=question.id,
+                kind=QUESTIONS[question.kind],
+                text=question.text,
+                schema=read_struct(question.answer_schema),
+                addressees=tuple(question.addressees),
+                context=self._parts(question.context),
+                expires_in=None if expires_in is None else min(max(expires_in, 1.0), LONGEST),
+            )
+        except KeyError:
+            raise _unsupported(self._turn, "asks for what nobody here can give yet") from None
+        except ValueError as error:
+            raise garbled(self._turn, str(error)) from error
 
     def _status(self, status: wire.Status) -> Progress:
         if not (math.isfinite(status.progress) and math.isfinite(status.total)):
@@ -262,15 +307,15 @@ class _Growing:
 
     def whole(self) -> tuple[Part, ...]:
         """All of it; pieces that nothing followed are as good as said."""
-        return (*self.parts, *_joined(self.pieces))
+        return (*self.parts, *joined(self.pieces))
 
     def made(self) -> Artifact:
         """The artifact, whole."""
         return replace(self.head, parts=self.whole(), append=False, last=True)
 
 
-def _joined(pieces: Iterable[Part]) -> Iterator[Part]:
-    """Pieces put together: neighbouring texts that differ in nothing else are one."""
+def joined(pieces: Iterable[Part]) -> Iterator[Part]:
+    """Parts put together: neighbouring texts that differ in nothing else are one."""
     run: list[Part] = []
     for piece in pieces:
         if run and not _goes_on(run[-1], piece):
@@ -308,8 +353,15 @@ def _given_up(turn: Turn, failed: wire.Failed) -> FarSideError:
     return FarSideError(message, fault=FarSideFault.REJECTED, retryable=failed.retryable)
 
 
+def _deferral(deferred: wire.Deferred) -> Deferral:
+    seconds = LONGEST
+    if deferred.HasField("until"):
+        seconds = deferred.until.ToMicroseconds() / 1e6 - time.time()
+    return Deferral(seconds=min(max(seconds, 1.0), LONGEST), reason=clean(deferred.reason, SHOWN))
+
+
 def _unsupported(turn: Turn, does: str) -> FarSideError:
-    message = f"{turn.agent} {does}, which needs the conversation log, and this gateway keeps none yet."
+    message = f"{turn.agent} {does}."
     return FarSideError(message, fault=FarSideFault.UNSUPPORTED)
 
 

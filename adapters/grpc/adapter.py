@@ -96,7 +96,8 @@ class GrpcAdapter:
     async def _entries(self, call: Call, plan: Plan, span: Span) -> Entries:
         token = await self._credentials(call.chain, plan.audience)
         context = trace.set_span_in_context(span)
-        return write_entries(call, delivery=call.id, token=token, context=context, limit=self._limits.metadata)
+        delivery = call.attempt.delivery if call.attempt else call.id
+        return write_entries(call, delivery=delivery, token=token, context=context, limit=self._limits.metadata)
 
     async def _carried_out(self, errand: Errand) -> Result:
         """Attempts, until one succeeds or no other may follow."""

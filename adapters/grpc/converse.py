@@ -89,7 +89,7 @@ class GrpcConverser:
         call, turn = open_turn.call, open_turn.turn
         return write_entries(
             call,
-            delivery=turn.id,
+            delivery=turn.delivery or turn.id,
             token=await self._credentials(call.chain, audience(turn.agent)),
             context=trace.set_span_in_context(span),
             limit=self._limits.metadata,

@@ -263,6 +263,10 @@ def _check_message(new: New, *, where: str) -> None:
         check_agent(to.agent)
         check_new_turn(to.turn)
         check_size(f"The authority of {where}", to.authority, limit=WORDS)
+        if to.owner or to.root:
+            check_text(f"The turn of {where}", to.owner, to.root)
+            if max(len(to.owner.encode()), len(to.root.encode())) > ID:
+                raise BadRequest(f"{where}: its turn's owner and root have at most {ID} bytes each.")
     if new.answers is not None:
         check_turn(new.answers.of)
         check_id("question", new.answers.question)

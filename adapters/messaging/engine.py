@@ -11,13 +11,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from adapters.messaging.drafts import Draft
 from adapters.messaging.log import Devices, Found, LetterMark, TurnMark, WhichLetters, WhichTurns
 from adapters.messaging.messages import Conversation, DeadLetter, Message, TurnRef
 from adapters.messaging.outcomes import Delivery, Lease
 from adapters.messaging.requests import Request
 from adapters.messaging.sheet import Sheet
 from adapters.messaging.turns import Turn
-from registry.model import AgentName, ConversationId
+from registry.model import AgentName, ConversationId, TurnId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,18 @@ class Engine(Protocol):
         """See `Keeping.index`."""
         ...
 
+    async def keep_drafts(self, drafts: Sequence[Draft]) -> None:
+        """See `Drafts.keep`; no two are of one turn."""
+        ...
+
+    async def drop_drafts(self, turns: Sequence[tuple[ConversationId, TurnId]]) -> None:
+        """See `Drafts.drop`."""
+        ...
+
+    async def tidy(self, *, limit: int) -> int:
+        """See `Keeping.tidy`."""
+        ...
+
     async def close(self) -> None:
         """Finish what was submitted, and let go of the database."""
         ...
@@ -100,6 +113,18 @@ class Rows(Protocol):
 
     async def turns(self, which: WhichTurns, *, behind: TurnMark | None, limit: int) -> Sequence[Turn]:
         """See `History.turns`."""
+        ...
+
+    async def count_turns(self, which: WhichTurns) -> int:
+        """See `History.count_turns`."""
+        ...
+
+    async def of_turn(self, conversation: ConversationId, turn: TurnId, *, after: int, limit: int) -> Sequence[Message]:
+        """See `History.of_turn`."""
+        ...
+
+    async def draft(self, conversation: ConversationId, turn: TurnId) -> Draft | None:
+        """See `Drafts.of`."""
         ...
 
     async def search(

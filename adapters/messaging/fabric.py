@@ -11,13 +11,15 @@ import os
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 import orjson
 
 from adapters.messaging.engine import Stir
 from registry.model import AgentName, ConversationId
+
+_T = TypeVar("_T")
 
 Listener = Callable[[bytes], None]
 """Gets what was told of a topic, on the event loop. It neither waits nor raises."""
@@ -31,9 +33,12 @@ SHARDS = 256
 SPACING = 0.005
 """Seconds between two tells of a topic: what happens in between is told together."""
 
+READY = "ready"
+"""The topic in which agents that have mail are told, those of a moment together."""
+
 _EVERYWHERE = "grown.all"
 _FEW = 8  # shards; where more have news, all are told together
-_TOGETHER = 2000  # conversations in one tell
+_TOGETHER = 2000  # conversations or agents in one tell
 _ORIGIN = 8  # bytes in front of each tell, which say whose it is
 
 
@@ -163,7 +168,9 @@ class Wakes:
         self._origin = os.urandom(_ORIGIN)
         self._watches: WeakValueDictionary[ConversationId, Watch] = WeakValueDictionary()
         self._heard_grown: dict[str, Stop] = {}
-        self._heard_agents: dict[AgentName, Stop] = {}
+        self._stop_ready: Stop | None = None
+        self._waited_for: set[AgentName] = set()
+        self._last_wanted: frozenset[AgentName] = frozenset()
         self._waiting: set[_Mail] = set()
         self._mail: set[AgentName] = set()
         self._grown: dict[ConversationId, int] = {}
@@ -188,12 +195,11 @@ class Wakes:
         """Wait until one of these agents may have mail; at most so many seconds, and at most `poll`.
 
         Mail that came while nobody waited for it lets the next one go on at once, and so does an agent that was never
-        waited for before.
+        waited for before. Whoever waits for thousands of agents again and again gives the same frozenset each time:
+        then nothing is made of them.
         """
         wanted = frozenset(agents)
-        if unheard := wanted - self._heard_agents.keys():
-            for agent in unheard:
-                self._heard_agents[agent] = self._fabric.hear(f"ready.{agent}", self._listener_for(agent))
+        if self._is_news(wanted):
             return  # what came while nobody listened has to be looked for
         if here := wanted & self._mail:
             self._mail -= here
@@ -231,10 +237,24 @@ class Wakes:
         if self._telling is not None:
             self._telling.cancel()
             self._tell()
-        for stop in (*self._heard_grown.values(), *self._heard_agents.values()):
+        for stop in (*self._heard_grown.values(), *([self._stop_ready] if self._stop_ready else ())):
             stop()
         self._heard_grown.clear()
-        self._heard_agents.clear()
+        self._stop_ready = None
+        self._waited_for.clear()
+        self._last_wanted = frozenset()
+
+    def _is_news(self, wanted: frozenset[AgentName]) -> bool:
+        """Whether one of these agents was never waited for; from now on all of them are."""
+        if wanted is self._last_wanted:
+            return False
+        self._last_wanted = wanted
+        if wanted <= self._waited_for:
+            return False
+        self._waited_for |= wanted
+        if self._stop_ready is None:
+            self._stop_ready = self._fabric.hear(READY, self._hear_ready)
+        return True
 
     def _wake(self, grown: Mapping[ConversationId, int]) -> None:
         for conversation, tail in grown.items():
@@ -243,11 +263,11 @@ class Wakes:
 
     def _deliver(self, ready: Collection[AgentName]) -> None:
         """Wake whoever waits for mail of these agents; where nobody does, remember it for the next who comes."""
-        left = self._heard_agents.keys() & ready
+        left = {agent for agent in ready if agent in self._waited_for}
         for waiting in self._waiting:
             if not waiting.future.done() and not waiting.agents.isdisjoint(ready):
                 waiting.future.set_result(None)
-                left -= waiting.agents
+                left = {agent for agent in left if agent not in waiting.agents}
         self._mail |= left
 
     def _tell(self) -> None:
@@ -257,23 +277,18 @@ class Wakes:
         grown, self._grown = self._grown, {}
         ready, self._ready = self._ready, set()
         for topic, together in _by_topic(grown).items():
-            for piece in _pieces(together):
-                self._fabric.tell(topic, self._origin + orjson.dumps(piece))
-        for agent in ready:
-            self._fabric.tell(f"ready.{agent}", self._origin)
+            for piece in _pieces(together.items()):
+                self._fabric.tell(topic, self._origin + orjson.dumps(dict(piece)))
+        for piece in _pieces(ready):
+            self._fabric.tell(READY, self._origin + orjson.dumps(piece))
 
     def _hear_grown(self, payload: bytes) -> None:
         if not payload.startswith(self._origin):
             self._wake(_read_grown(payload[_ORIGIN:]))
 
-    def _listener_for(self, agent: AgentName) -> Listener:
-        ready = frozenset({agent})
-
-        def hear(payload: bytes) -> None:
-            if not payload.startswith(self._origin):
-                self._deliver(ready)
-
-        return hear
+    def _hear_ready(self, payload: bytes) -> None:
+        if not payload.startswith(self._origin):
+            self._deliver(_read_ready(payload[_ORIGIN:]))
 
 
 class _Mail:
@@ -305,12 +320,10 @@ def _by_topic(grown: Mapping[ConversationId, int]) -> Mapping[str, dict[Conversa
     return topics
 
 
-def _pieces(together: dict[ConversationId, int]) -> Iterable[dict[ConversationId, int]]:
+def _pieces(told: Iterable[_T]) -> Iterator[list[_T]]:
     """What is told together, and not too much of it."""
-    if len(together) <= _TOGETHER:
-        return (together,)
-    told = iter(together.items())
-    return iter(lambda: dict(islice(told, _TOGETHER)), {})
+    left = iter(told)
+    return iter(lambda: list(islice(left, _TOGETHER)), [])
 
 
 def _read_grown(payload: bytes) -> Mapping[ConversationId, int]:
@@ -322,3 +335,14 @@ def _read_grown(payload: bytes) -> Mapping[ConversationId, int]:
     if not isinstance(told, dict):
         return {}
     return {ConversationId(key): tail for key, tail in told.items() if isinstance(tail, int)}  # pyright: ignore
+
+
+def _read_ready(payload: bytes) -> Collection[AgentName]:
+    """The agents that another process told of; none where it makes no sense."""
+    try:
+        told: Any = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        return ()
+    if not isinstance(told, list):
+        return ()
+    return frozenset(AgentName(agent) for agent in told if isinstance(agent, str))  # pyright: ignore

@@ -19,7 +19,7 @@ from adapters.messaging.fabric import Wakes, Watch
 from adapters.messaging.log import Devices, Found, Keeping, LetterMark, TurnMark, WhichLetters, WhichTurns
 from adapters.messaging.messages import Conversation, DeadLetter, Message, unfit_for_storage
 from adapters.messaging.turns import Turn
-from registry.model import BadRequest, ConversationId, InterchangeError, Overloaded, Unknown
+from registry.model import BadRequest, ConversationId, InterchangeError, Overloaded, TurnId, Unknown
 
 _PAGE = 100  # messages that are read at once for one who follows
 _ASKED = 1000  # conversations that one poll asks for at once
@@ -84,10 +84,21 @@ class Follower:
 
     async def turns(self, which: WhichTurns, *, behind: TurnMark | None = None, limit: int = 100) -> Sequence[Turn]:
         """See `History`."""
-        _check_texts(
-            which.conversation or "", *which.turns, *which.agents, which.started_by, behind.turn if behind else ""
-        )
+        _check_which(which)
+        _check_texts(behind.turn if behind else "")
         return await self._rows.turns(which, behind=behind, limit=_some(limit))
+
+    async def count_turns(self, which: WhichTurns) -> int:
+        """See `History`."""
+        _check_which(which)
+        return await self._rows.count_turns(which)
+
+    async def of_turn(
+        self, conversation: ConversationId, turn: TurnId, *, after: int = 0, limit: int = 100
+    ) -> Sequence[Message]:
+        """See `History`."""
+        _check_texts(conversation, turn)
+        return await self._rows.of_turn(conversation, turn, after=_number(after), limit=_some(limit))
 
     async def search(
         self, words: str, *, conversations: Sequence[ConversationId] | None = None, limit: int = 50
@@ -282,6 +293,11 @@ def _check_texts(*texts: str) -> None:
     """
     if unfit_for_storage(texts) is not None:
         raise BadRequest("What is looked for has text that no database keeps (NUL, or half a surrogate pair).")
+
+
+def _check_which(which: WhichTurns) -> None:
+    names = (*which.turns, *which.agents, which.started_by, which.owner, which.root)
+    _check_texts(which.conversation or "", *names)
 
 
 def _number(number: int) -> int:

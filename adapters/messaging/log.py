@@ -28,7 +28,7 @@ from adapters.messaging.messages import Conversation, DeadLetter, Message, New, 
 from adapters.messaging.outcomes import Delivery, Effect, Lease, Outcome
 from adapters.messaging.plan import Appended
 from adapters.messaging.turns import Turn, TurnState
-from registry.model import AgentName, ConversationId, TurnId
+from registry.model import NO_TURN, AgentName, ConversationId, TurnId
 
 
 class ConversationLog(Protocol):
@@ -138,13 +138,21 @@ class TurnMark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WhichTurns:
-    """Which turns are asked for; empty fields do not restrict."""
+    """Which turns are asked for; empty fields do not restrict.
+
+    `owner` and `root` are those of `To`. `changed_after` is a time of day, in seconds since the epoch: turns that
+    changed then or later. Whoever names a conversation, turns, an owner or a root waits no longer because there are
+    many others.
+    """
 
     conversation: ConversationId | None = None
     turns: tuple[TurnId, ...] = ()
     agents: tuple[AgentName, ...] = ()
     states: tuple[TurnState, ...] = ()
     started_by: str = ""
+    owner: str = ""
+    root: TurnId = NO_TURN
+    changed_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +219,18 @@ class History(Protocol):
         """Turns, those that changed last first."""
         ...
 
+    async def count_turns(self, which: WhichTurns) -> int:
+        """How many turns that is."""
+        ...
+
+    async def of_turn(
+        self, conversation: ConversationId, turn: TurnId, *, after: int = 0, limit: int = 100
+    ) -> Sequence[Message]:
+        """The messages that belong to a turn, in their order: the one that opened it, whatever came to it or from it
+        since, and how it ended; the first ones behind `after`. At most `limit`, and not many more than 4 MiB of bodies;
+        at least one if there is one. Empty also where there is no such turn."""
+        ...
+
     async def search(
         self, words: str, *, conversations: Sequence[ConversationId] | None = None, limit: int = 50
     ) -> Sequence[Found]:
@@ -254,8 +274,9 @@ class Keeping(Protocol):
         """Blank the bodies and search texts of messages: of one `sender` or of all, up to number `up_to` or all.
 
         Numbers, ids and digests stay, so nothing becomes a gap and nothing that was said before is accepted again. What
-        is still to be delivered is delivered blank. The log says that something was erased, by whom and why, in a
-        message with this `id`; a repetition finds it erased.
+        is still to be delivered is delivered blank. Drafts, of all or of the agent that is the `sender`, are deleted.
+        The log says that something was erased, by whom and why, in a message with this `id`; a repetition finds it
+        erased.
 
         Raises:
             OnHold: a legal hold forbids it.
@@ -270,4 +291,8 @@ class Keeping(Protocol):
     async def index(self, *, limit: int) -> int:
         """Make messages that no search has looked for yet ready to be found. Returns how many; fewer than `limit` means
         that none is left."""
+        ...
+
+    async def tidy(self, *, limit: int) -> int:
+        """Delete drafts of turns that have ended. Returns how many; fewer than `limit` means that none is left."""
         ...

@@ -50,12 +50,15 @@ class QuestionRef:
 class To:
     """A recipient, and the turn that the message opens in its mailbox.
 
-    `authority` is what the turn keeps of its starter's authority, as whoever appends sealed it; the log only stores it.
+    `authority` is what the turn keeps of its starter's authority, as whoever appends sealed it; `owner` is whose turn
+    it is, and `root` the outermost of the turns that it is part of (`NO_TURN`: of none). The log only stores them.
     """
 
     agent: AgentName
     turn: TurnId
     authority: bytes = b""
+    owner: str = ""
+    root: TurnId = NO_TURN
 
 
 @record

@@ -1,7 +1,13 @@
 """Brings a conversation log's database to the tables of this version, with Alembic.
 
-The tables are the `.sql` scripts beside the migrations, one for each engine; a fresh SQLite file runs them as they are.
-Alembic and SQLAlchemy are imported only where there is something to migrate: no other start pays for them.
+The tables are the `.sql` scripts beside the migrations, one step for each engine; a fresh SQLite file runs the steps of
+its engine in their order, and a database that has some of them runs those that are left. Alembic and SQLAlchemy are
+imported only where there is something to migrate: no other start pays for them.
+
+To add a step: write `versions/0003.sqlite.sql` and `versions/0003.postgres.sql` (statements only; what was released is
+never edited), copy `0002_owners_and_drafts.py` with its own two numbers, and raise `HEAD`. Processes of the version
+before go on with a SQLite file that a newer one upgrades under them: so a step only adds, and what it adds to a table
+that was there has a default.
 """
 
 import asyncio
@@ -11,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapters.messaging.errors import LogUnavailable
+from adapters.messaging.queries import load_script
 from registry.model import BadRequest, Refused
 
 if TYPE_CHECKING:
@@ -18,7 +25,7 @@ if TYPE_CHECKING:
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-HEAD = "0001"
+HEAD = "0002"
 """The revision of the tables that this version of Interchange reads and writes."""
 
 VERSION_TABLE = "log_version"
@@ -137,6 +144,20 @@ def _revision(connection: "sa.Connection") -> str | None:
     from alembic.runtime.migration import MigrationContext  # noqa: PLC0415  see above
 
     return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+
+
+def run_script(step: str) -> None:
+    """Run a step's script for the engine that is being migrated; from within that step."""
+    from alembic import op  # noqa: PLC0415  see above
+
+    connection = op.get_bind()
+    for statement in load_script(script_of(step, connection.dialect.name)):
+        connection.exec_driver_sql(statement)
+
+
+def script_of(step: str, engine: str) -> Path:
+    """Where a step's script is, for `sqlite` or `postgresql`."""
+    return MIGRATIONS / "versions" / f"{step}.{'sqlite' if engine == 'sqlite' else 'postgres'}.sql"
 
 
 def newer_version(found: str) -> str:

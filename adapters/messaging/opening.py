@@ -5,6 +5,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from adapters.messaging.drafting import Drafting
+from adapters.messaging.drafts import Drafts
 from adapters.messaging.fabric import Fabric, InProcessFabric, Wakes
 from adapters.messaging.follower import Follower
 from adapters.messaging.log import ConversationLog, History, Keeping
@@ -15,11 +17,12 @@ from registry.model import BadRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenLog:
-    """A log that is open: its three contracts, what operators look at, and who tells when there is mail."""
+    """A log that is open: its contracts, what operators look at, and who tells when there is mail."""
 
     log: ConversationLog
     history: History
     keeping: Keeping
+    drafts: Drafts
     overview: Overview
     wakes: Wakes
 
@@ -71,7 +74,14 @@ async def open_log(url: str, *, fabric: Fabric, poll: float = 1.0) -> AsyncGener
         recorder = Recorder(engine)
         follower = Follower(engine.rows, keeping=recorder, wakes=wakes)
         await opened.enter_async_context(follower.watching())
-        yield OpenLog(log=recorder, history=follower, keeping=recorder, overview=engine.overview, wakes=wakes)
+        yield OpenLog(
+            log=recorder,
+            history=follower,
+            keeping=recorder,
+            drafts=Drafting(engine, engine.rows),
+            overview=engine.overview,
+            wakes=wakes,
+        )
 
 
 def _path(url: str) -> Path:

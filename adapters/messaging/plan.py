@@ -68,13 +68,15 @@ class Placed:
 class Appended:
     """What was appended, in the order it was given, and where the conversation ends now.
 
-    `delivery` is the one that was claimed with it; `grant` the number that a deferred turn's finish has to present.
+    `at` is the time of day at which it was, in seconds since the epoch: the `at` of its messages. `delivery` is the one
+    that was claimed with it; `grant` the number that a deferred turn's finish has to present.
     """
 
     placed: tuple[Placed, ...] = ()
     tail: int = 0
     delivery: Delivery | None = None
     grant: int = 0
+    at: float = 0.0
 
     @property
     def seq(self) -> int:
@@ -167,7 +169,7 @@ def _append(request: Append, draft: Draft) -> Appended:
         _apply(effect, draft, messages)
     delivery = _claimed_with(request, messages, draft)
     placed = tuple(Placed(seq=message.seq, turn=message.turn) for message in messages)
-    return Appended(placed=placed, tail=draft.conversation.tail, delivery=delivery)
+    return Appended(placed=placed, tail=draft.conversation.tail, delivery=delivery, at=draft.sheet.at)
 
 
 def _check_under(delivery: Delivery, draft: Draft) -> None:
@@ -187,7 +189,7 @@ def _repetition(request: Append, draft: Draft) -> Appended | None:
             "Some of these messages were appended before and some were not: repeat what was appended together."
         )
     placed = tuple(Placed(seq=each.seq, turn=each.turn, duplicate=True) for each in known)
-    return Appended(placed=placed, tail=draft.conversation.tail)
+    return Appended(placed=placed, tail=draft.conversation.tail, at=known[-1].at)
 
 
 def _take(new: New, draft: Draft) -> Message:
@@ -215,6 +217,8 @@ def _open_turn(to: To, message: Message, draft: Draft) -> None:
         changed_at=at,
         due=message.seq,
         authority=to.authority,
+        owner=to.owner,
+        root=to.root,
     )
     draft.put_turn(turn)
     _arrive(turn, draft)
@@ -294,7 +298,7 @@ def _settle(request: Settle, draft: Draft) -> Appended:
         _apply(effect, draft, messages)
     placed = tuple(Placed(seq=message.seq, turn=message.turn) for message in messages)
     grant = delivery.fence if isinstance(request.outcome, Deferred) else 0
-    return Appended(placed=placed, tail=draft.conversation.tail, grant=grant)
+    return Appended(placed=placed, tail=draft.conversation.tail, grant=grant, at=draft.sheet.at)
 
 
 def _end(outcome: Outcome, delivery: Delivery, mailbox: Mailbox, turn: Turn, draft: Draft) -> list[Message]:
@@ -412,11 +416,16 @@ def _revoke(request: Revoke, draft: Draft) -> Appended:
     turn = _turn_of(request.of, draft)
     if turn.state is TurnState.CANCELLED and (known := draft.find(said)) is not None:
         placed = Placed(seq=known.seq, turn=turn.id, duplicate=True)
-        return Appended(placed=(placed,), tail=draft.conversation.tail)
+        return Appended(placed=(placed,), tail=draft.conversation.tail, at=known.at)
     state = after(turn.state, TurnChange.CANCEL)
     _put_out(turn, state, how="cancelled", draft=draft)
-    message = draft.add(said)
-    return Appended(placed=(Placed(seq=message.seq, turn=turn.id),), tail=draft.conversation.tail)
+    return _placed(draft.add(said), draft)
+
+
+def _placed(message: Message, draft: Draft) -> Appended:
+    """What one message that the log itself has said comes to."""
+    placed = Placed(seq=message.seq, turn=message.turn)
+    return Appended(placed=(placed,), tail=draft.conversation.tail, at=message.at)
 
 
 def _expire(request: Expire, draft: Draft) -> Appended | None:
@@ -424,8 +433,7 @@ def _expire(request: Expire, draft: Draft) -> Appended | None:
     if turn.expires is None or turn.expires > draft.sheet.now or turn.state in ENDED:
         return None  # it went on while this request was on its way
     _put_out(replace(turn, error="expired"), after(turn.state, TurnChange.EXPIRED), how="expired", draft=draft)
-    message = _say_failed(turn.id, turn, request.body, draft)
-    return Appended(placed=(Placed(seq=message.seq, turn=turn.id),), tail=draft.conversation.tail)
+    return _placed(_say_failed(turn.id, turn, request.body, draft), draft)
 
 
 def _put_out(turn: Turn, state: TurnState, *, how: str, draft: Draft) -> None:
@@ -516,13 +524,17 @@ def _redrive(request: Redrive, draft: Draft) -> Appended:
     repeated = draft.turn(request.turn)
     if letter.redriven_as and repeated is not None and repeated.opened == letter.redriven_as:
         placed = Placed(seq=letter.redriven_as, turn=request.turn, duplicate=True)
-        return Appended(placed=(placed,), tail=draft.conversation.tail)
+        return Appended(placed=(placed,), tail=draft.conversation.tail, at=repeated.opened_at)
     if letter.redriven_as:
         raise NotDead(f"This dead letter was redriven before, as message {letter.redriven_as}.")
     if original.erased:
         raise NotDead("This dead letter cannot be redriven: what it said was erased.")
     before = draft.sheet.turns.get((request.conversation, letter.of.turn))
-    to = To(agent=request.agent, turn=request.turn, authority=before.authority if before else b"")
+    to = To(agent=request.agent, turn=request.turn)
+    if before is not None:
+        to = To(
+            agent=request.agent, turn=request.turn, authority=before.authority, owner=before.owner, root=before.root
+        )
     new = New(
         id=redriven_id(request.turn),
         sender=original.sender,
@@ -533,7 +545,7 @@ def _redrive(request: Redrive, draft: Draft) -> Appended:
     )
     message = _take(new, draft)
     draft.more.letters[key] = replace(letter, redriven_as=message.seq)
-    return Appended(placed=(Placed(seq=message.seq, turn=message.turn),), tail=draft.conversation.tail)
+    return _placed(message, draft)
 
 
 def _see(request: See, draft: Draft) -> int:
@@ -560,13 +572,13 @@ def _erase(request: Erase, draft: Draft) -> Appended:
         body=request.reason.encode(),
     )
     if (known := draft.find(said)) is not None:
-        return Appended(placed=(Placed(seq=known.seq, duplicate=True),), tail=conversation.tail)
+        placed = Placed(seq=known.seq, duplicate=True)
+        return Appended(placed=(placed,), tail=conversation.tail, at=known.at)
     if conversation.hold:
         raise OnHold(f"The conversation {conversation.id} is under legal hold ({conversation.hold}).")
     up_to = min(request.up_to or conversation.tail, conversation.tail)
     draft.more.blanks.append(Blank(conversation.id, request.sender, up_to))
-    message = draft.add(said)
-    return Appended(placed=(Placed(seq=message.seq),), tail=draft.conversation.tail)
+    return _placed(draft.add(said), draft)
 
 
 _PLANS: Mapping[type[Any], Callable[[Any, Draft], Any]] = MappingProxyType(

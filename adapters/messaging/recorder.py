@@ -24,6 +24,7 @@ from adapters.messaging.checks import (
     check_words,
 )
 from adapters.messaging.engine import Engine
+from adapters.messaging.errors import LogUnavailable
 from adapters.messaging.messages import LOG, New, Opening, TurnRef
 from adapters.messaging.outcomes import Delivery, Effect, Lease, Outcome
 from adapters.messaging.plan import Appended
@@ -105,8 +106,12 @@ class Recorder:
         overdue = await self._engine.overdue(limit=min(limit, MOST)) if limit > 0 else ()
         submitted = (self._engine.submit(Expire(of=of)) for of in overdue)
         answers = await asyncio.gather(*submitted, return_exceptions=True)
+        away = [answer for answer in answers if isinstance(answer, LogUnavailable)]
+        if away:
+            extra = {"turns": len(away), "error": away[0].message}
+            _log.warning("Turns that have waited too long cannot be failed yet.", extra=extra)
         for of, answer in zip(overdue, answers, strict=True):
-            if isinstance(answer, BaseException):
+            if isinstance(answer, BaseException) and not isinstance(answer, LogUnavailable):
                 _log.error("A turn could not be failed.", exc_info=answer, extra={"turn": of.turn, "agent": of.agent})
         return [of for of, answer in zip(overdue, answers, strict=True) if isinstance(answer, Appended)]
 
@@ -168,3 +173,7 @@ class Recorder:
     async def index(self, *, limit: int) -> int:
         """See `Keeping`."""
         return await self._engine.index(limit=min(limit, MOST)) if limit > 0 else 0
+
+    async def tidy(self, *, limit: int) -> int:
+        """See `Keeping`."""
+        return await self._engine.tidy(limit=min(limit, MOST)) if limit > 0 else 0

@@ -24,6 +24,7 @@ class Known:
     seq: int
     digest: bytes
     turn: TurnId
+    at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,7 +218,7 @@ class Draft:
             at=self.sheet.at,
         )
         self.added.append(message)
-        self.known[self.conversation.id, new.sender, new.id] = Known(seq, message.digest, message.turn)
+        self.known[self.conversation.id, new.sender, new.id] = Known(seq, message.digest, message.turn, message.at)
         return message
 
     def keep(self) -> None:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from adapters.messaging.errors import TurnOver
 from adapters.messaging.records import record
-from registry.model import AgentName, ConversationId, TurnId
+from registry.model import NO_TURN, AgentName, ConversationId, TurnId
 
 
 class TurnState(StrEnum):
@@ -98,7 +98,7 @@ class Turn:
     (0: none); `urgent` puts that message before the turns that have not been started. `attempts` counts how often it
     was handed out in all. `grant` is the number that a deferred turn's finish must present; `expires` is when, by the
     log's clock, it fails if nothing happens (None: never). `question` is the one it waits on, `error` why the last
-    attempt failed.
+    attempt failed. `authority`, `owner` and `root` are what `To` said as it was opened, and never change.
     """
 
     conversation: ConversationId
@@ -117,6 +117,8 @@ class Turn:
     question: str = ""
     error: str = ""
     authority: bytes = b""
+    owner: str = ""
+    root: TurnId = NO_TURN
 
 
 def after(state: TurnState, change: TurnChange) -> TurnState:

@@ -69,7 +69,7 @@ from registry.model.skill import (
     Skill,
     Streaming,
 )
-from registry.model.turn import Artifact, Attempt, Deferral, Delta, Question, Said, Sending, Turn, Utterance
+from registry.model.turn import Artifact, Attempt, Attention, Deferral, Delta, Question, Said, Sending, Turn, Utterance
 
 __all__ = [
     "CATALOG",
@@ -82,6 +82,7 @@ __all__ = [
     "Approval",
     "Artifact",
     "Attempt",
+    "Attention",
     "AuditUnavailable",
     "BadRequest",
     "Binding",

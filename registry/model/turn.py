@@ -5,6 +5,7 @@ it is carried to the agent its adapter's.
 """
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from registry.model.ids import NO_TURN, AgentName, ConversationId, TurnId
 from registry.model.json import JsonObject, JsonValue
@@ -44,23 +45,38 @@ class Utterance:
     artifacts: tuple[Artifact, ...] = ()
 
 
+class Attention(StrEnum):
+    """Who waits for a turn that they start.
+
+    `leaves`: nobody; the call ends once the message is in the log. `waits`: somebody who may leave, and the turn goes
+    on. `listens`: the same, and they are told what happens meanwhile. `attends`: somebody without whom there is no use
+    in it: if they leave, it is cancelled.
+    """
+
+    LEAVES = "leaves"
+    WAITS = "waits"
+    LISTENS = "listens"
+    ATTENDS = "attends"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
     """How a message, or an invocation of a skill, becomes a turn.
 
     `message` is its id in the words of whoever sends it: the same again, in the same conversation, is the same message
     and is carried out once. `turn` is the id of the turn that it opens; `follows` the one that it goes on with, if any,
-    whose question it answers. `context` is what the sender calls the conversation. `attended`: whoever asks waits for
-    the end, and what they no longer wait for is cancelled. `background`: it may wait for the off-peak window, and what
-    comes of it counts once its owner has accepted it.
+    whose question it answers. `context` is what the sender calls the conversation. `attention` says whether somebody
+    waits. `background`: it may wait for the off-peak window, and what comes of it counts once its owner has accepted
+    it. `webhook` is where its sender wants to be told of the turn.
     """
 
     message: str
     turn: TurnId
     follows: TurnId = NO_TURN
     context: str = ""
-    attended: bool = False
+    attention: Attention
     background: bool = False
+    webhook: JsonObject | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,7 +54,7 @@ async def _hand_out(connection: Connection, lease: Lease, sheet: Sheet) -> list[
         if key not in rows:
             continue
         row = rows[key]
-        turn, message = shapes.turn_of(row[:16]), shapes.message_of(row[16:])
+        turn, message = shapes.turn_of(row[: shapes.TURN_WIDTH]), shapes.message_of(row[shapes.TURN_WIDTH :])
         held, working, delivery = plan.claim(mailbox, turn, message, lease, sheet)
         sheet.written.mailboxes[key] = held
         sheet.written.turns[working.conversation, working.id] = working

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import asyncpg
 
+from adapters.messaging.drafts import Draft
 from adapters.messaging.engine import Stirred
 from adapters.messaging.messages import TurnRef
 from adapters.messaging.migrate import HEAD, VERSION_TABLE
@@ -21,12 +22,13 @@ from adapters.messaging.postgres.overview import PostgresOverview
 from adapters.messaging.postgres.rows import PostgresRows
 from adapters.messaging.postgres.transactions import transact
 from adapters.messaging.postgres.writer import WRITERS, Writer
-from adapters.messaging.requests import Request
+from adapters.messaging.requests import Request, TurnKey
 from registry.model import AgentName, Refused
 
 CLAIMERS = 4
 READERS = 4
 KEEPERS = 1
+DRAFTERS = 1
 """Connections for each, beside the writers' own: none of them ever waits for another's."""
 
 
@@ -38,10 +40,11 @@ class PostgresEngine:
         self._writing = Connections(url, limit=WRITERS, settings=WRITING)
         self._claiming = Connections(url, limit=CLAIMERS, settings=WRITING)
         self._keeping = Connections(url, limit=KEEPERS, settings=SETTINGS)
+        self._drafting = Connections(url, limit=DRAFTERS, settings=WRITING)
         self._reading = Connections(url, limit=READERS, settings=SETTINGS)
         self._rows = PostgresRows(self._reading)
         self._overview = PostgresOverview(self._rows, shift)
-        self._keeper = PostgresKeeping(self._keeping)
+        self._keeper = PostgresKeeping(self._keeping, drafting=self._drafting)
         self._writer = Writer(self._writing, stirred=stirred, shift=shift)
 
     @classmethod
@@ -97,10 +100,22 @@ class PostgresEngine:
         """See `Keeping.index`."""
         return await self._keeper.index(limit=limit)
 
+    async def keep_drafts(self, drafts: Sequence[Draft]) -> None:
+        """See `Drafts.keep`."""
+        await self._keeper.keep_drafts(drafts)
+
+    async def drop_drafts(self, turns: Sequence[TurnKey]) -> None:
+        """See `Drafts.drop`."""
+        await self._keeper.drop_drafts(turns)
+
+    async def tidy(self, *, limit: int) -> int:
+        """See `Keeping.tidy`."""
+        return await self._keeper.tidy(limit=limit)
+
     async def close(self) -> None:
         """Finish what was submitted, and let go of the database."""
         await self._writer.close()
-        for connections in (self._writing, self._claiming, self._keeping, self._reading):
+        for connections in (self._writing, self._claiming, self._keeping, self._drafting, self._reading):
             await connections.close()
 
 

@@ -68,3 +68,27 @@ ON CONFLICT (conversation, seq) DO NOTHING;
 UPDATE conversation AS c SET indexed = greatest(c.indexed, w.indexed), stale = c.tail > greatest(c.indexed, w.indexed)
 FROM unnest($1::text[], $2::bigint[]) AS w (id, indexed)
 WHERE c.id = w.id;
+
+-- keep_drafts
+-- Of turns that go on, and newer than what is there.
+INSERT INTO draft AS d (conversation, turn, fence, number, body, at)
+SELECT w.conversation, w.turn, w.fence, w.number, w.body, extract(epoch FROM clock_timestamp())::double precision
+FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bytea[])
+  AS w (conversation, turn, fence, number, body)
+JOIN turn AS t ON t.conversation = w.conversation AND t.id = w.turn AND t.state <> ALL ($6::text[])
+ON CONFLICT (conversation, turn) DO UPDATE SET fence = excluded.fence, number = excluded.number, body = excluded.body,
+  at = excluded.at
+WHERE (excluded.fence, excluded.number) > (d.fence, d.number);
+
+-- drop_drafts
+DELETE FROM draft AS d USING unnest($1::text[], $2::text[]) AS w (conversation, turn)
+WHERE d.conversation = w.conversation AND d.turn = w.turn;
+
+-- drop_ended_drafts
+DELETE FROM draft
+WHERE (conversation, turn) IN (
+    SELECT d.conversation, d.turn FROM draft AS d JOIN turn AS t ON t.conversation = d.conversation AND t.id = d.turn
+    WHERE t.state = ANY ($1::text[])
+    LIMIT $2
+  )
+RETURNING 1;

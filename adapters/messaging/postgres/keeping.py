@@ -1,4 +1,4 @@
-"""What is done behind the writers' backs, in small transactions of its own: retention, and the index of words.
+"""What is done beside the writers, in small transactions of its own: retention, the index of words, and drafts.
 
 What is blanked is gone for everybody who asks; its bytes leave the disk when PostgreSQL next vacuums the table.
 """
@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from adapters.messaging.drafts import Draft
 from adapters.messaging.postgres import shapes
 from adapters.messaging.postgres.connections import Connection, Connections
 from adapters.messaging.postgres.sheets import SQL as WRITE
 from adapters.messaging.postgres.transactions import transact
 from adapters.messaging.postgres.words import vector_of
 from adapters.messaging.queries import load_queries
+from adapters.messaging.requests import TurnKey
 from adapters.messaging.turns import ENDED
 from registry.model import ConversationId
 
@@ -30,10 +32,11 @@ Old = tuple[float, ConversationId, int]
 
 
 class PostgresKeeping:
-    """Retention and the index, on connections that nobody else waits for."""
+    """Retention and the index, on connections that nobody else waits for; and drafts, which do not wait for those."""
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections, *, drafting: Connections) -> None:
         self._connections = connections
+        self._drafting = drafting
         self._indexing = asyncio.Lock()
 
     async def retain(self, *, seconds: float, limit: int) -> int:
@@ -64,6 +67,26 @@ class PostgresKeeping:
                 if not more:
                     break
         return done
+
+    async def keep_drafts(self, drafts: Sequence[Draft]) -> None:
+        """See `Drafts.keep`."""
+        columns = shapes.columns(map(shapes.draft_row, drafts), 5)
+        await transact(
+            self._drafting, lambda connection: connection.execute(SQL["keep_drafts"], *columns, sorted(ENDED))
+        )
+
+    async def drop_drafts(self, turns: Sequence[TurnKey]) -> None:
+        """See `Drafts.drop`."""
+        columns = shapes.columns(turns, 2)
+        await transact(self._drafting, lambda connection: connection.execute(SQL["drop_drafts"], *columns))
+
+    async def tidy(self, *, limit: int) -> int:
+        """See `Keeping.tidy`."""
+        return len(
+            await transact(
+                self._drafting, lambda connection: connection.fetch(SQL["drop_ended_drafts"], sorted(ENDED), limit)
+            )
+        )
 
     async def _index_some(self, limit: int) -> int:
         """Texts are read and taken apart while nobody waits: only then are their conversations locked."""

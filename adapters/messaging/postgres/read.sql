@@ -45,18 +45,47 @@ ORDER BY seq;
 -- tails
 SELECT id, tail FROM conversation WHERE id = ANY ($1::text[]);
 
+-- of_turn
+-- The message that opened it, which belongs to another turn where it went to several agents, and what came behind it.
+SELECT conversation, seq, id, sender, issuer, kind, turn, recipients, answers, updates, body, text, digest, at, erased
+FROM (
+  SELECT *, sum(octet_length(body) + octet_length(text)) OVER (ORDER BY seq)
+    - octet_length(body) - octet_length(text) AS ahead
+  FROM (
+    SELECT * FROM (
+      SELECT m.* FROM message AS m
+      WHERE m.conversation = $1 AND m.seq > $2
+        AND m.seq = (SELECT opened FROM turn WHERE conversation = $1 AND id = $5)
+      UNION ALL
+      (SELECT m.* FROM message AS m
+      WHERE m.conversation = $1 AND m.turn = $5 AND m.turn <> ''
+        AND m.seq > greatest($2, (SELECT opened FROM turn WHERE conversation = $1 AND id = $5))
+        AND EXISTS (SELECT FROM turn WHERE conversation = $1 AND id = $5)
+      ORDER BY m.seq LIMIT $3)
+    ) AS m
+    ORDER BY seq
+    LIMIT $3
+  ) AS m
+) AS m
+WHERE ahead < $4
+ORDER BY seq;
+
 -- turns
+-- Those that `which` comes to.
 SELECT conversation, agent, id, opened, state, started_by, opened_at, changed_at, due, urgent, attempts, grant_number,
-  expires, question, error, authority
+  expires, question, error, authority, owner, root
 FROM turn
-WHERE ($1::text IS NULL OR conversation = $1)
-  AND ($2::text[] IS NULL OR id = ANY ($2))
-  AND ($3::text[] IS NULL OR agent = ANY ($3))
-  AND ($4::text[] IS NULL OR state = ANY ($4))
-  AND ($5 = '' OR started_by = $5)
-  AND ($6::double precision IS NULL OR (changed_at, id) < ($6, $7))
+WHERE {which}
 ORDER BY changed_at DESC, id DESC
-LIMIT $8;
+LIMIT {limit};
+
+-- count_turns
+SELECT count(*) FROM turn
+WHERE {which};
+
+-- draft
+SELECT conversation, turn, fence, number, body, at FROM draft
+WHERE conversation = $1 AND turn = $2;
 
 -- search
 SELECT m.conversation, m.seq, m.id, m.sender, m.issuer, m.kind, m.turn, m.recipients, m.answers, m.updates, m.body,

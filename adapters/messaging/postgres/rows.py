@@ -4,15 +4,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from adapters.messaging.drafts import Draft
 from adapters.messaging.log import Devices, Found, LetterMark, TurnMark, WhichLetters, WhichTurns
 from adapters.messaging.messages import Conversation, DeadLetter, Message, TurnRef
 from adapters.messaging.postgres import shapes
 from adapters.messaging.postgres.connections import Connections
 from adapters.messaging.postgres.faults import BROKEN, Fault, fault_of, refused, unavailable
+from adapters.messaging.postgres.which import conditions
 from adapters.messaging.postgres.words import query_of
 from adapters.messaging.queries import load_queries
 from adapters.messaging.turns import Turn
-from registry.model import ConversationId
+from registry.model import ConversationId, TurnId
 
 SQL = load_queries(Path(__file__).with_name("read.sql"))
 
@@ -51,24 +53,31 @@ class PostgresRows:
             return None
         return [shapes.message_of(row) for row in rows]
 
+    async def of_turn(self, conversation: ConversationId, turn: TurnId, *, after: int, limit: int) -> Sequence[Message]:
+        """See `History.of_turn`."""
+        rows = await self._fetch("of_turn", conversation, min(after, BIGGEST), limit, PAGE_BYTES, turn)
+        return [shapes.message_of(row) for row in rows]
+
     async def tails(self, conversations: Sequence[ConversationId]) -> Mapping[ConversationId, int]:
         """Where these conversations end; those that do not exist are left out."""
         return {row[0]: row[1] for row in await self._fetch("tails", list(conversations))}
 
     async def turns(self, which: WhichTurns, *, behind: TurnMark | None, limit: int) -> Sequence[Turn]:
         """See `History.turns`."""
-        rows = await self._fetch(
-            "turns",
-            which.conversation,
-            which.turns or None,
-            which.agents or None,
-            which.states or None,
-            which.started_by,
-            behind and behind.changed_at,
-            behind and behind.turn,
-            limit,
-        )
-        return [shapes.turn_of(row) for row in rows]
+        where, values = conditions(which, behind)
+        query = SQL["turns"].format(which=where, limit=f"${len(values) + 1}")
+        return [shapes.turn_of(row) for row in await self.fetch(query, *values, limit)]
+
+    async def count_turns(self, which: WhichTurns) -> int:
+        """See `History.count_turns`."""
+        where, values = conditions(which)
+        ((count,),) = await self.fetch(SQL["count_turns"].format(which=where), *values)
+        return count
+
+    async def draft(self, conversation: ConversationId, turn: TurnId) -> Draft | None:
+        """See `Drafts.of`."""
+        found = await self._fetch("draft", conversation, turn)
+        return shapes.draft_of(found[0]) if found else None
 
     async def search(
         self, words: str, *, conversations: Sequence[ConversationId] | None, limit: int

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from adapters.messaging.delivery import Mailbox
+from adapters.messaging.drafts import Draft
 from adapters.messaging.messages import Conversation, DeadLetter, Kind, Message, TurnRef
 from adapters.messaging.sheet import HeldCall, Known, Question
 from adapters.messaging.turns import Turn, TurnState
@@ -16,6 +17,8 @@ from adapters.messaging.turns import Turn, TurnState
 Row: TypeAlias = Sequence[Any]
 Columns: TypeAlias = Sequence[Sequence[Any]]
 Fields: TypeAlias = Mapping[str, Any]
+
+TURN_WIDTH = 18
 
 _KINDS = {kind.value: kind for kind in Kind}
 _STATES = {state.value: state for state in TurnState}
@@ -46,8 +49,8 @@ def conversation_of(row: Row) -> Conversation:
 
 def known_of(row: Row) -> Known:
     """Of the row behind its key."""
-    seq, digest, turn = row
-    return Known(seq, digest, turn)
+    seq, digest, turn, at = row
+    return Known(seq, digest, turn, at)
 
 
 def message_of(row: Row) -> Message:
@@ -89,7 +92,7 @@ def mailbox_of(row: Row) -> Mailbox:
 
 def turn_of(row: Row) -> Turn:
     conversation, agent, id_, opened, state, started_by, opened_at, changed_at, due, urgent, *rest = row
-    attempts, grant, expires, question, error, authority = rest
+    attempts, grant, expires, question, error, authority, owner, root = rest
     return Turn(
         conversation=conversation,
         agent=agent,
@@ -107,6 +110,8 @@ def turn_of(row: Row) -> Turn:
         question=question,
         error=error,
         authority=authority,
+        owner=owner,
+        root=root,
     )
 
 
@@ -191,7 +196,18 @@ def turn_fields(row: Turn) -> Fields:
         "question": row.question,
         "error": row.error,
         "authority": _hex(row.authority),
+        "owner": row.owner,
+        "root": row.root,
     }
+
+
+def draft_of(row: Row) -> Draft:
+    conversation, turn, fence, number, body, at = row
+    return Draft(conversation=conversation, turn=turn, fence=fence, number=number, body=body, at=at)
+
+
+def draft_row(row: Draft) -> Row:
+    return (row.conversation, row.turn, row.fence, row.number, row.body)
 
 
 def question_row(row: Question) -> Row:

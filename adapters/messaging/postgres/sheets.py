@@ -147,6 +147,7 @@ async def _store_rare(connection: Connection, written: Written, at: float) -> No
         await connection.execute(SQL["blank_messages"], blank.conversation, blank.up_to, blank.sender)
         await connection.execute(SQL["forget_words"], blank.conversation, blank.up_to)
         await connection.execute(SQL["blank_pushes"], blank.conversation)
+        await connection.execute(SQL["drop_drafts_of"], blank.conversation, blank.sender)
     if written.pushes:  # behind what is blanked: one that is still on the sheet with its body was made after that
         pushes = {push.id: (push.id, of, push.channel, push.body) for of, push in reversed(written.pushes)}
         await connection.execute(SQL["add_pushes"], *shapes.columns([pushes[id_] for id_ in sorted(pushes)], 4), at)

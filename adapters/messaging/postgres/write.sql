@@ -22,7 +22,7 @@ WITH wanted_turn AS MATERIALIZED (
   FOR UPDATE OF b
 ), turns AS MATERIALIZED (
   SELECT t.conversation, t.agent, t.id, t.opened, t.state, t.started_by, t.opened_at, t.changed_at, t.due, t.urgent,
-    t.attempts, t.grant_number, t.expires, t.question, t.error, t.authority
+    t.attempts, t.grant_number, t.expires, t.question, t.error, t.authority, t.owner, t.root
   FROM wanted_turn AS w
   JOIN turn AS t ON t.conversation = w.conversation AND t.id = w.id
   WHERE (SELECT count(*) FROM boxes) >= 0
@@ -32,7 +32,7 @@ SELECT
   ARRAY (SELECT b FROM boxes AS b) AS mailboxes,
   ARRAY (SELECT t FROM turns AS t) AS turns,
   ARRAY (
-    SELECT ROW (m.conversation, m.sender, m.id, m.seq, m.digest, m.turn)
+    SELECT ROW (m.conversation, m.sender, m.id, m.seq, m.digest, m.turn, m.at)
     FROM unnest($1::text[], $2::text[], $3::text[]) AS w (conversation, sender, id)
     JOIN message AS m ON m.conversation = w.conversation AND m.sender = w.sender AND m.id = w.id
   ) AS known,
@@ -96,10 +96,11 @@ WITH opened AS (
   )
 ), turns AS (
   INSERT INTO turn (conversation, agent, id, opened, state, started_by, opened_at, changed_at, due, urgent, attempts,
-    grant_number, expires, question, error, authority)
+    grant_number, expires, question, error, authority, owner, root)
   SELECT * FROM json_to_recordset($5::json) AS w (conversation text, agent text, id text, opened bigint, state text,
     started_by text, opened_at double precision, changed_at double precision, due bigint, urgent boolean,
-    attempts integer, grant_number bigint, expires double precision, question text, error text, authority bytea)
+    attempts integer, grant_number bigint, expires double precision, question text, error text, authority bytea,
+    owner text, root text)
   ON CONFLICT (conversation, id) DO UPDATE SET state = excluded.state, changed_at = excluded.changed_at,
     due = excluded.due, urgent = excluded.urgent, attempts = excluded.attempts, grant_number = excluded.grant_number,
     expires = excluded.expires, question = excluded.question, error = excluded.error
@@ -154,6 +155,13 @@ WHERE f.conversation = $1 AND f.seq <= $2 AND m.conversation = f.conversation AN
 -- blank_pushes
 UPDATE push SET body = '' WHERE conversation = $1 AND body <> '';
 
+-- drop_drafts_of
+-- All of a conversation, or those of the agent that speaks as this sender.
+DELETE FROM draft AS d
+WHERE d.conversation = $1 AND ($2 = '' OR EXISTS (
+    SELECT FROM turn AS t WHERE t.conversation = d.conversation AND t.id = d.turn AND 'agent:' || t.agent = $2
+  ));
+
 -- claim
 -- Of each agent, those whose mail waits longest first, so many heads that nobody holds; what a neighbour is about to
 -- take is passed over. A mailbox is locked only if it is taken. `passed` says how many of an agent's are ours already.
@@ -185,7 +193,7 @@ LIMIT $4;
 -- load_heads
 -- The turn and the message of each head; a statement of its own, which sees what others committed before we had it.
 SELECT t.conversation, t.agent, t.id, t.opened, t.state, t.started_by, t.opened_at, t.changed_at, t.due, t.urgent,
-  t.attempts, t.grant_number, t.expires, t.question, t.error, t.authority,
+  t.attempts, t.grant_number, t.expires, t.question, t.error, t.authority, t.owner, t.root,
   m.conversation, m.seq, m.id, m.sender, m.issuer, m.kind, m.turn, m.recipients, m.answers, m.updates, m.body, m.text,
   m.digest, m.at, m.erased
 FROM unnest($1::text[], $2::text[], $3::bigint[]) AS w (conversation, agent, head)

@@ -10,10 +10,11 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
+from adapters.messaging.drafts import Draft
 from adapters.messaging.engine import Stirred
 from adapters.messaging.messages import TurnRef
 from adapters.messaging.outcomes import Delivery, Lease
-from adapters.messaging.requests import Request
+from adapters.messaging.requests import Request, TurnKey
 from adapters.messaging.sqlite import keeping
 from adapters.messaging.sqlite.claims import Claim
 from adapters.messaging.sqlite.clock import LogClock, this_machine
@@ -93,6 +94,20 @@ class SqliteEngine:
     async def index(self, *, limit: int) -> int:
         """See `Keeping.index`."""
         return await self._in_parts(lambda rows, _, part: keeping.index(rows, limit=part), limit, erases=False)
+
+    async def keep_drafts(self, drafts: Sequence[Draft]) -> None:
+        """See `Drafts.keep`."""
+        await self._writer.submit(Chore(lambda rows, at: keeping.keep_drafts(rows, drafts, at=at), erases=False))
+
+    async def drop_drafts(self, turns: Sequence[TurnKey]) -> None:
+        """See `Drafts.drop`."""
+        await self._writer.submit(Chore(lambda rows, _: keeping.drop_drafts(rows, turns), erases=False))
+
+    async def tidy(self, *, limit: int) -> int:
+        """See `Keeping.tidy`."""
+        return await self._writer.submit(
+            Chore(lambda rows, _: keeping.drop_ended_drafts(rows, limit=limit), erases=False)
+        )
 
     @property
     def is_tidy(self) -> bool:

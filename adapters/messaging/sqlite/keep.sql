@@ -68,3 +68,31 @@ INSERT INTO message_words (rowid, text) VALUES (?, ?);
 
 -- indexed
 UPDATE search SET indexed = ?;
+
+-- keep_draft
+-- Of a turn that goes on, and newer than what is there.
+INSERT INTO draft (conversation, turn, fence, number, body, at)
+SELECT conversation, id, :fence, :number, :body, :at FROM turn
+WHERE conversation = :conversation AND id = :turn
+  AND state NOT IN ('completed', 'failed', 'cancelled', 'rejected')
+ON CONFLICT (conversation, turn) DO UPDATE SET fence = excluded.fence, number = excluded.number, body = excluded.body,
+  at = excluded.at
+WHERE (excluded.fence, excluded.number) > (fence, number);
+
+-- drop_draft
+DELETE FROM draft WHERE conversation = ? AND turn = ?;
+
+-- drop_drafts_of
+-- All of a conversation, or those of the agent that speaks as this sender.
+DELETE FROM draft
+WHERE conversation = :conversation AND (:sender = '' OR turn IN (
+    SELECT id FROM turn WHERE turn.conversation = :conversation AND 'agent:' || agent = :sender
+  ));
+
+-- drop_ended_drafts
+DELETE FROM draft
+WHERE rowid IN (
+    SELECT d.rowid FROM draft AS d CROSS JOIN turn AS t ON t.conversation = d.conversation AND t.id = d.turn
+    WHERE t.state IN ('completed', 'failed', 'cancelled', 'rejected')
+    LIMIT ?
+  );

@@ -1,4 +1,4 @@
-"""The SQL of erasure, retention and search: what is blanked, and what a search can find.
+"""The SQL of erasure, retention, search and drafts: what is blanked, what a search can find, what was said so far.
 
 What is blanked is overwritten in the database at once, but two places remember: the older pages of the search index,
 until they are merged, and the write-ahead log, until it is emptied. `Tidying` sees to both, in steps that keep nobody
@@ -6,11 +6,13 @@ waiting; the file itself remembers that it has to be done.
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from adapters.messaging.drafts import Draft
 from adapters.messaging.queries import load_queries
+from adapters.messaging.requests import TurnKey
 from adapters.messaging.sheet import Blank
 
 SQL = load_queries(Path(__file__).with_name("keep.sql"))
@@ -23,11 +25,12 @@ MERGED_PAGES = 256
 
 
 def blank(connection: sqlite3.Connection, what: Blank) -> None:
-    """Blank messages of one conversation, and forget their words."""
+    """Blank messages of one conversation, and forget their words and what is drafted beside them."""
     which = {"conversation": what.conversation, "sender": what.sender, "up_to": what.up_to}
     _forget(connection, connection.execute(SQL["words_of"], which))
     connection.execute(SQL["blank_messages"], which)
     connection.execute(SQL["blank_pushes"], (what.conversation,))
+    connection.execute(SQL["drop_drafts_of"], which)
 
 
 def blank_old(connection: sqlite3.Connection, *, before: float, limit: int) -> tuple[int, bool]:
@@ -52,6 +55,34 @@ def index(connection: sqlite3.Connection, *, limit: int) -> tuple[int, bool]:
         connection.executemany(SQL["add_words"], [(row, text) for row, text in rows if text])
         connection.execute(SQL["indexed"], (rows[-1][0],))
     return len(rows), bool(rows)
+
+
+def keep_drafts(connection: sqlite3.Connection, drafts: Sequence[Draft], *, at: float) -> None:
+    """Keep drafts, at this time of day."""
+    connection.executemany(
+        SQL["keep_draft"],
+        (
+            {
+                "conversation": draft.conversation,
+                "turn": draft.turn,
+                "fence": draft.fence,
+                "number": draft.number,
+                "body": draft.body,
+                "at": at,
+            }
+            for draft in drafts
+        ),
+    )
+
+
+def drop_drafts(connection: sqlite3.Connection, turns: Sequence[TurnKey]) -> None:
+    """Delete the drafts of these turns."""
+    connection.executemany(SQL["drop_draft"], turns)
+
+
+def drop_ended_drafts(connection: sqlite3.Connection, *, limit: int) -> int:
+    """Delete drafts of turns that have ended, and return how many."""
+    return connection.execute(SQL["drop_ended_drafts"], (limit,)).rowcount
 
 
 class Tidying:

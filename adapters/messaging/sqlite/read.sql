@@ -29,41 +29,38 @@ WHERE conversation = :conversation AND seq > :after AND seq < :before
 ORDER BY seq DESC
 LIMIT :limit;
 
--- turns_of_conversation
-SELECT conversation, agent, id, opened, state, started_by, opened_at, changed_at, due, urgent, attempts, grant_number,
-  expires, question, error, authority
-FROM turn
-WHERE conversation = :conversation
-  AND (:turns IS NULL OR id IN (SELECT value FROM json_each(:turns)))
-  AND (:agents IS NULL OR agent IN (SELECT value FROM json_each(:agents)))
-  AND (:states IS NULL OR state IN (SELECT value FROM json_each(:states)))
-  AND (:started_by = '' OR started_by = :started_by)
-  AND (:changed_at IS NULL OR (changed_at, id) < (:changed_at, :turn))
-ORDER BY changed_at DESC, id DESC
-LIMIT :limit;
-
--- turns_by_id
-SELECT conversation, agent, id, opened, state, started_by, opened_at, changed_at, due, urgent, attempts, grant_number,
-  expires, question, error, authority
-FROM turn
-WHERE id IN (SELECT value FROM json_each(:turns))
-  AND (:agents IS NULL OR agent IN (SELECT value FROM json_each(:agents)))
-  AND (:states IS NULL OR state IN (SELECT value FROM json_each(:states)))
-  AND (:started_by = '' OR started_by = :started_by)
-  AND (:changed_at IS NULL OR (changed_at, id) < (:changed_at, :turn))
-ORDER BY changed_at DESC, id DESC
+-- of_turn
+-- The message that opened it, which belongs to another turn where it went to several agents, and what came behind it.
+SELECT * FROM (
+  SELECT conversation, seq, id, sender, issuer, kind, turn, recipients, answers, updates, body, text, digest, at, erased
+  FROM message
+  WHERE conversation = :conversation AND seq > :after
+    AND seq = (SELECT opened FROM turn WHERE conversation = :conversation AND id = :turn)
+  UNION ALL
+  SELECT conversation, seq, id, sender, issuer, kind, turn, recipients, answers, updates, body, text, digest, at, erased
+  FROM message
+  WHERE conversation = :conversation AND turn = :turn AND turn <> '' AND seq > :after
+    AND seq > (SELECT opened FROM turn WHERE conversation = :conversation AND id = :turn)
+)
+ORDER BY seq
 LIMIT :limit;
 
 -- turns
+-- Those that `which` comes to.
 SELECT conversation, agent, id, opened, state, started_by, opened_at, changed_at, due, urgent, attempts, grant_number,
-  expires, question, error, authority
+  expires, question, error, authority, owner, root
 FROM turn
-WHERE (:agents IS NULL OR agent IN (SELECT value FROM json_each(:agents)))
-  AND (:states IS NULL OR state IN (SELECT value FROM json_each(:states)))
-  AND (:started_by = '' OR started_by = :started_by)
-  AND (:changed_at IS NULL OR (changed_at, id) < (:changed_at, :turn))
+WHERE {which}
 ORDER BY changed_at DESC, id DESC
-LIMIT :limit;
+LIMIT ?;
+
+-- count_turns
+SELECT count(*) FROM turn
+WHERE {which};
+
+-- draft
+SELECT conversation, turn, fence, number, body, at FROM draft
+WHERE conversation = ? AND turn = ?;
 
 -- search
 SELECT w.rank, m.conversation, m.seq, m.id, m.sender, m.issuer, m.kind, m.turn, m.recipients, m.answers, m.updates,

@@ -10,14 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+from adapters.messaging.drafts import Draft
 from adapters.messaging.errors import LogUnavailable
 from adapters.messaging.log import Devices, Found, LetterMark, TurnMark, WhichLetters, WhichTurns
 from adapters.messaging.messages import Conversation, DeadLetter, Message, TurnRef
 from adapters.messaging.queries import load_queries
 from adapters.messaging.sqlite import shapes
 from adapters.messaging.sqlite.file import OpenFile, code_of, unavailable
+from adapters.messaging.sqlite.which import conditions
 from adapters.messaging.turns import Turn
-from registry.model import BadRequest, ConversationId, Overloaded
+from registry.model import BadRequest, ConversationId, Overloaded, TurnId
 
 T = TypeVar("T")
 
@@ -133,26 +135,33 @@ class SqliteRows:
 
         return await self._readers.read(look)
 
+    async def of_turn(self, conversation: ConversationId, turn: TurnId, *, after: int, limit: int) -> Sequence[Message]:
+        """See `History.of_turn`."""
+        wanted = {"conversation": conversation, "turn": turn, "after": after, "limit": limit}
+        return await self._readers.read(
+            lambda connection: [shapes.message_of(row) for row in _fitting(connection.execute(SQL["of_turn"], wanted))]
+        )
+
     async def tails(self, conversations: Sequence[ConversationId]) -> Mapping[ConversationId, int]:
         """Where these conversations end; those that do not exist are left out."""
         return dict(await self._all("tails", {"ids": json.dumps(conversations)}))
 
     async def turns(self, which: WhichTurns, *, behind: TurnMark | None, limit: int) -> Sequence[Turn]:
         """See `History.turns`."""
-        rows = await self._all(
-            _turns_query(which),
-            {
-                "conversation": which.conversation,
-                "turns": _names(which.turns),
-                "agents": _names(which.agents),
-                "states": _names(which.states),
-                "started_by": which.started_by,
-                "changed_at": behind and behind.changed_at,
-                "turn": behind and behind.turn,
-                "limit": limit,
-            },
-        )
+        where, values = conditions(which, behind)
+        rows = await self._rows_of(SQL["turns"].format(which=where), (*values, limit))
         return [shapes.turn_of(row) for row in rows]
+
+    async def count_turns(self, which: WhichTurns) -> int:
+        """See `History.count_turns`."""
+        where, values = conditions(which)
+        ((count,),) = await self._rows_of(SQL["count_turns"].format(which=where), tuple(values))
+        return count
+
+    async def draft(self, conversation: ConversationId, turn: TurnId) -> Draft | None:
+        """See `Drafts.of`."""
+        found = await self._all("draft", (conversation, turn))
+        return shapes.draft_of(found[0]) if found else None
 
     async def search(
         self, words: str, *, conversations: Sequence[ConversationId] | None, limit: int
@@ -193,7 +202,10 @@ class SqliteRows:
         return [TurnRef(conversation=conversation, agent=agent, turn=turn) for conversation, agent, turn in rows]
 
     async def _all(self, name: str, wanted: Mapping[str, object] | tuple[object, ...]) -> list[Any]:
-        return await self._readers.read(lambda connection: connection.execute(SQL[name], wanted).fetchall())
+        return await self._rows_of(SQL[name], wanted)
+
+    async def _rows_of(self, query: str, wanted: Mapping[str, object] | tuple[object, ...]) -> list[Any]:
+        return await self._readers.read(lambda connection: connection.execute(query, wanted).fetchall())
 
 
 def _fitting(rows: sqlite3.Cursor) -> list[Any]:
@@ -207,16 +219,6 @@ def _fitting(rows: sqlite3.Cursor) -> list[Any]:
             break
     rows.close()
     return fitting
-
-
-def _turns_query(which: WhichTurns) -> str:
-    if which.conversation is not None:
-        return "turns_of_conversation"
-    return "turns_by_id" if which.turns else "turns"
-
-
-def _names(names: Sequence[str]) -> str | None:
-    return json.dumps(names) if names else None
 
 
 def _quoted(words: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from adapters.messaging.delivery import Mailbox
+from adapters.messaging.drafts import Draft
 from adapters.messaging.messages import Conversation, DeadLetter, Kind, Message, TurnRef
 from adapters.messaging.sheet import HeldCall, Known, Question
 from adapters.messaging.turns import Turn, TurnState
@@ -15,7 +16,7 @@ from adapters.messaging.turns import Turn, TurnState
 Row: TypeAlias = Sequence[Any]
 
 MAILBOX_WIDTH = 10
-TURN_WIDTH = 16
+TURN_WIDTH = 18
 
 _KINDS = {kind.value: kind for kind in Kind}
 _STATES = {state.value: state for state in TurnState}
@@ -40,8 +41,8 @@ def conversation_row(row: Conversation) -> Row:
 
 def known_of(row: Row) -> Known:
     """Of the row behind its key."""
-    seq, digest, turn = row
-    return Known(seq, digest, turn)
+    seq, digest, turn, at = row
+    return Known(seq, digest, turn, at)
 
 
 def message_of(row: Row) -> Message:
@@ -117,7 +118,7 @@ def mailbox_row(row: Mailbox) -> Row:
 
 def turn_of(row: Row) -> Turn:
     conversation, agent, id_, opened, state, started_by, opened_at, changed_at, due, urgent, *rest = row
-    attempts, grant, expires, question, error, authority = rest
+    attempts, grant, expires, question, error, authority, owner, root = rest
     return Turn(
         conversation=conversation,
         agent=agent,
@@ -135,6 +136,8 @@ def turn_of(row: Row) -> Turn:
         question=question,
         error=error,
         authority=authority,
+        owner=owner,
+        root=root,
     )
 
 
@@ -156,7 +159,18 @@ def turn_row(row: Turn) -> Row:
         row.question,
         row.error,
         row.authority,
+        row.owner,
+        row.root,
     )
+
+
+def draft_of(row: Row) -> Draft:
+    conversation, turn, fence, number, body, at = row
+    return Draft(conversation=conversation, turn=turn, fence=fence, number=number, body=body, at=at)
+
+
+def draft_row(row: Draft) -> Row:
+    return (row.conversation, row.turn, row.fence, row.number, row.body)
 
 
 def question_row(row: Question) -> Row:

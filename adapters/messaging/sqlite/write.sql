@@ -7,7 +7,7 @@ FROM wanted CROSS JOIN conversation AS c ON c.id = wanted.id;
 
 -- find_known
 WITH wanted (conversation, sender, id) AS (VALUES (?, ?, ?))
-SELECT m.conversation, m.sender, m.id, m.seq, m.digest, m.turn
+SELECT m.conversation, m.sender, m.id, m.seq, m.digest, m.turn, m.at
 FROM wanted CROSS JOIN message AS m
   ON m.conversation = wanted.conversation AND m.sender = wanted.sender AND m.id = wanted.id;
 
@@ -19,7 +19,7 @@ FROM wanted CROSS JOIN mailbox AS b ON b.conversation = wanted.conversation AND 
 -- find_turns
 WITH wanted (conversation, id) AS (VALUES (?, ?))
 SELECT t.conversation, t.agent, t.id, t.opened, t.state, t.started_by, t.opened_at, t.changed_at, t.due, t.urgent,
-  t.attempts, t.grant_number, t.expires, t.question, t.error, t.authority
+  t.attempts, t.grant_number, t.expires, t.question, t.error, t.authority, t.owner, t.root
 FROM wanted CROSS JOIN turn AS t ON t.conversation = wanted.conversation AND t.id = wanted.id;
 
 -- find_messages
@@ -64,8 +64,8 @@ ON CONFLICT (conversation, agent) DO UPDATE SET cursor = excluded.cursor, head =
 -- put_turn
 -- What a turn was opened as never changes.
 INSERT INTO turn (conversation, agent, id, opened, state, started_by, opened_at, changed_at, due, urgent, attempts,
-  grant_number, expires, question, error, authority)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  grant_number, expires, question, error, authority, owner, root)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (conversation, id) DO UPDATE SET state = excluded.state, changed_at = excluded.changed_at,
   due = excluded.due, urgent = excluded.urgent, attempts = excluded.attempts, grant_number = excluded.grant_number,
   expires = excluded.expires, question = excluded.question, error = excluded.error;
@@ -123,7 +123,7 @@ LIMIT ?;
 WITH wanted (conversation, agent) AS (VALUES (?, ?))
 SELECT b.conversation, b.agent, b.cursor, b.head, b.attempts, b.ready_at, b.fence, b.settled, b.owner, b.parked,
   t.conversation, t.agent, t.id, t.opened, t.state, t.started_by, t.opened_at, t.changed_at, t.due, t.urgent,
-  t.attempts, t.grant_number, t.expires, t.question, t.error, t.authority,
+  t.attempts, t.grant_number, t.expires, t.question, t.error, t.authority, t.owner, t.root,
   m.conversation, m.seq, m.id, m.sender, m.issuer, m.kind, m.turn, m.recipients, m.answers, m.updates, m.body,
   m.text, m.digest, m.at, m.erased
 FROM wanted

@@ -1,10 +1,6 @@
 """The first tables of the conversation log."""
 
-from pathlib import Path
-
-from alembic import op
-
-from adapters.messaging.queries import load_script
+from adapters.messaging.migrate import run_script
 
 revision = "0001"
 down_revision = None
@@ -12,7 +8,4 @@ down_revision = None
 
 def upgrade() -> None:
     """Run the script of this engine."""
-    connection = op.get_bind()
-    engine = "sqlite" if connection.dialect.name == "sqlite" else "postgres"
-    for statement in load_script(Path(__file__).with_name(f"{revision}.{engine}.sql")):
-        connection.exec_driver_sql(statement)
+    run_script(revision)

@@ -1,0 +1,204 @@
+"""Views: a turn as whoever may read it sees it, as it stands and as it goes on.
+
+What is logged is seen once and in order, whatever the fabric loses; between the logged messages come the pieces of what
+is being said (see `feeds`). A view is always read from the log: nothing of a turn is kept only in memory.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final, TypeAlias, cast
+
+from adapters.lifecycle.feeds import Drafted, Feeds, Hearing, Lane, Notice, Piece
+from adapters.lifecycle.grants import Grant, Seal, open_grant
+from adapters.messaging.bodies import Body, read_body
+from adapters.messaging.log import WhichTurns
+from adapters.messaging.messages import Message, TurnRef
+from adapters.messaging.opening import OpenLog
+from adapters.messaging.turns import ENDED, Turn, TurnState
+from registry.model import Artifact, InterchangeError, TurnId
+
+MESSAGES: Final = 1_000
+"""Messages of one turn that a view holds, at most; the last ones are seen by following the conversation."""
+
+LOOKING: Final = 1.0
+"""Seconds after which one who follows, and hears nothing, looks for a draft."""
+
+NOTHING_DRAFTED: Final = Drafted(fence=0, number=0)
+
+PAUSED: Final = frozenset({TurnState.WAITING, TurnState.REVIEW})
+"""States in which a turn waits for its starter, who then says something new."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnView:
+    """A turn as it stood at one moment: its row, what its starter granted, its messages in their order, and while it is
+    worked on the `draft` of what is being said, as artifacts; the answer itself is the one without an id."""
+
+    turn: Turn
+    grant: Grant
+    messages: tuple[Message, ...]
+    draft: tuple[Artifact, ...] = ()
+    drafted: Drafted = NOTHING_DRAFTED
+
+    @property
+    def of(self) -> TurnRef:
+        return TurnRef(conversation=self.turn.conversation, agent=self.turn.agent, turn=self.turn.id)
+
+    @property
+    def seen(self) -> int:
+        """The number of the last message in here."""
+        return self.messages[-1].seq if self.messages else self.turn.opened - 1
+
+    def end(self) -> Body | None:
+        """What the turn ended with, or what it asks: the body of its last message that is not its starter's."""
+        if self.turn.state not in ENDED | PAUSED or not self.messages:
+            return None
+        return read_body(self.messages[-1].body)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Where the telling of a turn begins."""
+
+    view: TurnView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pieces:
+    """Something is being said. An artifact with `append` goes on with what was told of it; any other replaces that."""
+
+    pieces: tuple[Piece, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logged:
+    """A message of the turn was logged; `turn` as it is since then, or since a little later."""
+
+    message: Message
+    turn: Turn
+
+
+News: TypeAlias = Snapshot | Pieces | Logged
+
+
+def is_over(turn: Turn) -> bool:
+    """Whether nothing more comes of a turn unless its starter says something."""
+    return turn.state in ENDED or turn.state in PAUSED
+
+
+class Views:
+    """Reads turns."""
+
+    def __init__(self, opened: OpenLog, *, feeds: Feeds, seal: Seal) -> None:
+        self._history = opened.history
+        self._drafts = opened.drafts
+        self._feeds = feeds
+        self._seal = seal
+
+    async def row(self, turn: TurnId) -> Turn | None:
+        """The row of a turn; None where there is none."""
+        found = await self._history.turns(WhichTurns(turns=(turn,)), limit=1)
+        return found[0] if found else None
+
+    async def view(self, row: Turn) -> TurnView:
+        """A turn as it stands, and not older than `row`."""
+        while True:
+            messages = await self._history.of_turn(row.conversation, row.id, after=row.opened - 1, limit=MESSAGES)
+            now = row if row.state in ENDED else await self.row(row.id) or row
+            if now.changed_at == row.changed_at:  # so these are the messages of that state
+                break
+            row = now
+        draft, drafted = await self._draft(row) if row.state is TurnState.WORKING else ((), NOTHING_DRAFTED)
+        return TurnView(turn=row, grant=self.grant_of(row), messages=tuple(messages), draft=draft, drafted=drafted)
+
+    def grant_of(self, row: Turn) -> Grant:
+        """What the starter of a turn granted.
+
+        Raises:
+            InterchangeError: it cannot be read here.
+        """
+        return open_grant(row.authority, self._seal)
+
+    async def news(self, turn: TurnId) -> AsyncGenerator[News]:
+        """A turn as it stands, and then as it goes on, until it is over.
+
+        Raises:
+            InterchangeError: there is no such turn (any more), or the log cannot be read.
+        """
+        with self._feeds.hearing(turn) as hearing:  # before the snapshot: what is said in between is in either
+            row = await self.row(turn)
+            if row is None:
+                return
+            view = await self.view(row)
+            yield Snapshot(view=view)
+            if not is_over(view.turn):
+                async with aclosing(self._following(view, hearing)) as following:
+                    async for news in following:
+                        yield news
+
+    async def ended(self, of: TurnRef, *, after: int) -> Turn:
+        """Wait until a turn is over, whatever is said meanwhile; what is behind message `after` is looked at."""
+        row = await self.row(of.turn)
+        following = self._history.follow(of.conversation, after=after)
+        while row is None or not is_over(row):
+            message = await anext(following)
+            if message.turn == of.turn:
+                row = await self.row(of.turn)
+        return row
+
+    async def _following(self, view: TurnView, hearing: Hearing) -> AsyncGenerator[News]:
+        lane = Lane(fence=view.drafted.fence, number=view.drafted.number)
+        messages = self._history.follow(view.turn.conversation, after=view.seen)
+        coming = asyncio.ensure_future(anext(messages))
+        hearing_some: asyncio.Future[None] = asyncio.ensure_future(hearing.some())
+        try:
+            while True:
+                both: set[asyncio.Future[object]] = {cast("asyncio.Future[object]", coming)}
+                both.add(cast("asyncio.Future[object]", hearing_some))
+                done, _ = await asyncio.wait(both, timeout=LOOKING, return_when=asyncio.FIRST_COMPLETED)
+                if pieces := await self._heard(view.of, lane, hearing.read(), look=not done):
+                    yield Pieces(pieces=pieces)
+                if hearing_some.done():
+                    hearing_some = asyncio.ensure_future(hearing.some())
+                if coming.done():
+                    message = coming.result()
+                    if message.turn == view.turn.id:
+                        row = await self.row(message.turn) or view.turn
+                        yield Logged(message=message, turn=row)
+                        if is_over(row) and not await self._has_more(row, message):
+                            return
+                    coming = asyncio.ensure_future(anext(messages))
+        finally:
+            coming.cancel()
+            hearing_some.cancel()
+
+    async def _has_more(self, row: Turn, message: Message) -> bool:
+        """Whether the turn has messages behind this one, so that the one that ended it is still to come."""
+        return bool(await self._history.of_turn(row.conversation, row.id, after=message.seq, limit=1))
+
+    async def _heard(self, of: TurnRef, lane: Lane, notices: Sequence[Notice], *, look: bool) -> tuple[Piece, ...]:
+        """What can be handed on, in order. The draft is looked at where something is missing, or nothing was heard."""
+        pieces: list[Piece] = []
+        for notice in notices:
+            if isinstance(notice, Drafted):
+                look = look or (lane.is_short and lane.is_behind(notice))
+            else:
+                pieces += lane.hear(notice)
+        if look:
+            draft, drafted = await self._draft_of(of)
+            pieces += lane.restart(drafted, draft)
+        return tuple(pieces)
+
+    async def _draft(self, row: Turn) -> tuple[tuple[Artifact, ...], Drafted]:
+        return await self._draft_of(TurnRef(conversation=row.conversation, agent=row.agent, turn=row.id))
+
+    async def _draft_of(self, of: TurnRef) -> tuple[tuple[Artifact, ...], Drafted]:
+        draft = await self._drafts.of(of.conversation, of.turn)
+        if draft is None:
+            return (), NOTHING_DRAFTED
+        try:
+            return read_body(draft.body).artifacts, Drafted(fence=draft.fence, number=draft.number)
+        except InterchangeError:
+            return (), NOTHING_DRAFTED
