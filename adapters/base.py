@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from registry.catalog import AgentEntry, SkillEntry
-from registry.model import Call, Chain, Emit, JsonObject, Result, Turn
+from registry.model import Call, Chain, Emit, FarSideError, FarSideFault, JsonObject, Result, Turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +71,18 @@ class Converser(Protocol):
             Overloaded: the target has as many calls in hand as it may.
         """
         ...
+
+
+class HandedBack(FarSideError):
+    """Whoever had an attempt put it back, or is gone: somebody else may have it at once, and nobody is at fault.
+
+    `lost`: they went without a word, in the middle of it. A process that this attempt ends looks like that, too, so it
+    is better counted.
+    """
+
+    def __init__(self, message: str, *, lost: bool = False) -> None:
+        super().__init__(message, fault=FarSideFault.UNAVAILABLE, retryable=True)
+        self.lost = lost
 
 
 Credentials = Callable[[Chain, str], Awaitable[str]]

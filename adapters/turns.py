@@ -25,7 +25,7 @@ def write_turn(open_turn: OpenTurn, deadline: Deadline, *, now: float) -> wire.T
     Raises:
         BadRequest: the message holds data that protobuf cannot.
     """
-    turn, chain = open_turn.turn, [_principal(link) for link in open_turn.call.chain]
+    turn, chain = open_turn.turn, [write_principal(link) for link in open_turn.call.chain]
     messages = turn.messages or (_alone(open_turn, now),)
     return wire.Turn(
         turn_id=turn.id,
@@ -109,7 +109,7 @@ def _sender(said: Utterance, chain: Chain) -> wire.Principal:
     """Who said it: as a link of the chain has it, where it was one of them."""
     for link in reversed(chain.links):
         if str(link) == said.sender and link.issuer == said.issuer:
-            return _principal(link)
+            return write_principal(link)
     return _spoken(said)
 
 
@@ -118,7 +118,8 @@ def _spoken(said: Utterance) -> wire.Principal:
     return wire.Principal(kind=_KINDS.get(PrincipalKind(kind)), issuer=said.issuer, name=name)
 
 
-def _principal(principal: Principal) -> wire.Principal:
+def write_principal(principal: Principal) -> wire.Principal:
+    """A principal for an agent."""
     return wire.Principal(
         kind=_KINDS[principal.kind],
         issuer=principal.issuer,

@@ -4,10 +4,9 @@
 corridor alone.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 
 from starlette.types import ASGIApp
@@ -17,26 +16,43 @@ from adapters.grpc.channels import Channels
 from adapters.grpc.converse import GrpcConverser
 from adapters.grpc.limits import Limits as GrpcLimits
 from adapters.langgraph.host import House, hosting
+from adapters.lifecycle.attempts import Deliver
+from adapters.lifecycle.service import Lifecycle
+from adapters.mailbox.adapter import MailboxAdapter
+from adapters.mailbox.attachments import Attachments
+from adapters.mailbox.converse import MailboxConverser
+from adapters.messaging.opening import OpenLog
+from adapters.push.outbox import Words
 from adapters.turn_events import TurnLimits
 from gateway.a2a.card_desk import CardDesk
 from gateway.a2a.card_security import TokenIssuer, provider_at, read_issuer
 from gateway.a2a.cards import Offer
 from gateway.a2a.face import A2aFace
+from gateway.a2a.pushes import TurnPushes
 from gateway.a2a.signing import CardSigner
 from gateway.config import Config
-from gateway.corridor import Corridor
+from gateway.conversation_desk import ConversationDesk
+from gateway.corridor import Corridor, FarSide
+from gateway.elsewhere import ElsewhereInTheLog
 from gateway.facts import FactFinder
 from gateway.far_sides import Agents, CatalogDesk, Skills
 from gateway.limits import PrincipalLimits
 from gateway.live import Live
 from gateway.mcp.face import McpFace
 from gateway.mcp.subscriptions import Subscriptions
-from gateway.messages.room import MessageRoom, OpenRoom, served_log
+from gateway.messages.room import MessageRoom, OpenRoom, log_url, served_log
 from gateway.metadata import RegistryMark, key_set
-from gateway.publishing import Judges, Publishing
+from gateway.platform.server import Agents as AgentsDoor
+from gateway.platform.work import Workplace
+from gateway.principal import Acting
+from gateway.publishing import Grounds, Judges, Publishing, Reloading
+from gateway.pushing import open_push, signing
+from gateway.seal import open_seal
 from gateway.sight import Sight
 from gateway.state import secret
 from gateway.telemetry.setup import telemetry
+from gateway.turn_desk import TurnDesk, WebhooksBeside, answering, finding
+from gateway.turn_room import find_work, lifecycle_rules, own_name, reach
 from gateway.turns import TurnsInHand
 from gateway.web import web_application
 from policies.audit.lines import LineLog
@@ -50,8 +66,20 @@ from policies.identity.tokens import InboundIssuer, TokenVerifier, Verified
 from policies.identity.turn_tokens import TurnTokens
 from policies.identity.urls import is_loopback, origin
 from policies.load import load_policies
-from policies.remarks import known_to
-from registry.model import AgentName, BadRequest, BindingKind, Domain, Principal, PrincipalKind, TargetKind, nowhere
+from registry.catalog import Catalog
+from registry.model import (
+    AgentName,
+    BadRequest,
+    BindingKind,
+    Call,
+    Domain,
+    Emit,
+    Principal,
+    PrincipalKind,
+    Result,
+    TargetKind,
+    nowhere,
+)
 from registry.operations import Registrar
 from registry.store import Store
 
@@ -66,7 +94,10 @@ class Gateway:
     issuer: str
     dev_issuer: DevIssuer | None
     drain: Callable[[float], None]
-    reload_policies: Callable[[], Awaitable[None]]
+    acting: Acting
+    agents: AgentsDoor
+    reload: Callable[[], Awaitable[None]]
+    workplace: Workplace
 
 
 @asynccontextmanager
@@ -79,15 +110,27 @@ async def open_gateway(config: Config, *, log: OpenRoom = served_log) -> AsyncGe
     """
     async with AsyncExitStack() as opened:
         book = _open_book(config, opened)
-        identity = _open_identity(config, book, opened)
         messages = await opened.enter_async_context(log(config))
-        corridor = await _open_corridor(config, book, identity, messages, opened)
-        sight = Sight(live=book.live, directory=book.directory, environment=config.environment)
+        identity = _open_identity(config, book, messages, opened)
+        ground = _Ground(config=config, book=book, identity=identity, messages=messages, opened=opened)
+
+        async def deliver(call: Call, emit: Emit) -> Result:
+            return await corridor.handle(call, emit)
+
+        turns = await _open_turns(ground, messages.opened, deliver) if messages.opened else None
+        corridor = await _open_corridor(ground, turns)
+        if turns is not None:
+            ground.attachments.when_changed(turns.lifecycle.look)
+            await opened.enter_async_context(turns.lifecycle.running())
+        sight = Sight(live=book.live, environment=config.environment)
         mcp = _mcp_face(config, book, identity, corridor, sight)
         await opened.enter_async_context(mcp.run())
         a2a = _a2a_face(config, book, identity, corridor, sight)
 
         def drain(seconds: float) -> None:
+            if turns is not None:
+                turns.lifecycle.drain()
+            ground.attachments.drain("The gateway stops.")
             mcp.drain()
             corridor.drain(seconds)
 
@@ -107,28 +150,35 @@ async def open_gateway(config: Config, *, log: OpenRoom = served_log) -> AsyncGe
             issuer=identity.inbound.issuer,
             dev_issuer=identity.dev_issuer,
             drain=drain,
-            reload_policies=book.reload_policies,
+            acting=identity.turns.acting,
+            agents=lambda callers: a2a.over_grpc(callers, config.limits),
+            reload=book.reload,
+            workplace=Workplace(
+                attachments=ground.attachments, live=book.live, facts=FactFinder(environment=config.environment)
+            ),
         )
 
 
-# ---- what is registered, and the policies that judge it: in force together
+# ---- what is registered, the policies that judge it, and those who are judged: in force together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Book:
     """The registry, the policies, and whom both are about."""
 
-    directory: Directory
     live: Live
     publishing: Publishing
-    reload_policies: Callable[[], Awaitable[None]]
+    reload: Callable[[], Awaitable[None]]
 
 
 def _open_book(config: Config, opened: AsyncExitStack) -> _Book:
     store = Store.open(f"sqlite:///{config.state / 'catalog.db'}")
     opened.callback(store.close)
-    directory = load_directory(config.directory)
-    judges = Judges(load_policies(config.policies), known=known_to(directory))
+
+    def read_grounds() -> Grounds:
+        return Grounds(load_policies(config.policies), load_directory(config.directory))
+
+    judges = Judges(read_grounds())
     live = Live(judges.in_force(store.catalog()))
     registrar = Registrar(store, allowed_targets=config.registry.allowed_targets, vet=judges.vet)
 
@@ -138,15 +188,10 @@ def _open_book(config: Config, opened: AsyncExitStack) -> _Book:
 
     opened.enter_context(telemetry(config.telemetry, registered=is_registered))
 
-    async def reload_policies() -> None:
-        sources = await asyncio.to_thread(load_policies, config.policies)
-        await live.swap(await asyncio.to_thread(judges.replaced, sources, live.current().catalog))
-
     return _Book(
-        directory=directory,
         live=live,
         publishing=Publishing(store=store, registrar=registrar, judges=judges, live=live),
-        reload_policies=reload_policies,
+        reload=Reloading(read_grounds, judges=judges, live=live).reload,
     )
 
 
@@ -167,41 +212,87 @@ class _Identity:
     limits: PrincipalLimits
 
 
-def _open_identity(config: Config, book: _Book, opened: AsyncExitStack) -> _Identity:
-    dev_issuer, inbound = _issuers(config, book.directory, opened)
+def _open_identity(config: Config, book: _Book, messages: MessageRoom, opened: AsyncExitStack) -> _Identity:
+    dev_issuer, inbound = _issuers(config, book.live, opened)
     key, card_key = (load_signing_key(config.state / "keys", name) for name in ("gateway", "cards"))
     return _Identity(
         dev_issuer=dev_issuer,
         inbound=inbound,
-        verifier=TokenVerifier([inbound], directory=book.directory, own_issuer=config.public_url),
+        verifier=TokenVerifier([inbound], directory=book.live.directory, own_issuer=config.public_url),
         key=key,
         card_key=card_key,
         internal=InternalIssuer(issuer=config.public_url, key=key),
-        turns=TurnsInHand(TurnTokens(issuer=config.public_url, key=key)),
+        turns=TurnsInHand(
+            TurnTokens(issuer=config.public_url, key=key),
+            elsewhere=ElsewhereInTheLog(messages.opened) if messages.opened else None,
+        ),
         limits=PrincipalLimits(
             calls=config.limits.calls_per_principal, subscriptions=config.limits.subscriptions_per_principal
         ),
     )
 
 
+# ---- turns of agents, from the message that opens one to its end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ground:
+    """What everything that calls pass through stands on. `attachments` are the agents that come to fetch their work."""
+
+    config: Config
+    book: _Book
+    identity: _Identity
+    messages: MessageRoom
+    opened: AsyncExitStack
+    attachments: Attachments = field(default_factory=Attachments)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Turns:
+    """The lifecycle service, the desk of its turns, and that of what agents say in them."""
+
+    lifecycle: Lifecycle
+    desk: TurnDesk
+    said: FarSide
+
+
+async def _open_turns(ground: _Ground, log: OpenLog, deliver: Deliver) -> _Turns:
+    config, identity = ground.config, ground.identity
+    seal, told = open_seal(config.state), TurnPushes()
+    words = Words(write=told.write, sign=signing(identity.key, issuer=config.public_url), seal=seal)
+    pushes = await ground.opened.enter_async_context(open_push(config.push, log, url=log_url(config), words=words))
+
+    def catalog() -> Catalog:
+        return ground.book.live.current().catalog
+
+    lifecycle = told.lifecycle = Lifecycle(
+        log,
+        deliver=deliver,
+        find=lambda target: find_work(catalog(), target),
+        reach=reach(catalog, ground.attachments, hosted=config.graphs),
+        seal=seal,
+        rules=lifecycle_rules(config),
+        fabric=ground.messages.fabric,
+        name=own_name(),
+        beside=WebhooksBeside(pushes),
+    )
+    desk = TurnDesk(log, lifecycle=lifecycle, pushes=pushes)
+    return _Turns(lifecycle=lifecycle, desk=desk, said=ConversationDesk(log).answer)
+
+
 # ---- the corridor, from the facts to the far sides
 
 
-async def _open_corridor(
-    config: Config,
-    book: _Book,
-    identity: _Identity,
-    messages: MessageRoom,
-    opened: AsyncExitStack,
-) -> Corridor:
-    live = book.live
+async def _open_corridor(ground: _Ground, turns: _Turns | None) -> Corridor:
+    config, identity, messages, opened = ground.config, ground.identity, ground.messages, ground.opened
+    live = ground.book.live
     channels = _open_channels(config, live, opened)
     grpc = GrpcAdapter(channels, identity.internal.token_for)
     conversing = GrpcConverser(channels, identity.internal.token_for)
     house = House(
         deliver=lambda call: corridor.handle(call, nowhere),
         catalog=lambda: live.current().catalog,
-        principal=lambda name: _hosted(name, config, book.directory),
+        principal=lambda name: _hosted(name, config, live.directory()),
     )
     graphs = await opened.enter_async_context(
         hosting(
@@ -211,22 +302,38 @@ async def _open_corridor(
             in_hand=config.limits.calls_per_target,
         )
     )
+    mailbox = MailboxAdapter(ground.attachments, identity.internal.token_for)
+    fetching = MailboxConverser(ground.attachments, limits=TurnLimits(answer=config.limits.result_bytes))
+    lifecycle = turns.lifecycle if turns is not None else None
     audit = LineLog.open(config.state / "audit", fail_closed_reads=config.audit.fail_closed_reads)
     opened.push_async_callback(audit.close)
     corridor = Corridor(
         live=live,
-        facts=FactFinder(directory=book.directory, environment=config.environment, conversation=messages.find),
+        facts=FactFinder(
+            environment=config.environment,
+            conversation=finding(turns.desk, messages.find) if turns is not None else messages.find,
+        ),
         audit=audit,
         limits=identity.limits,
         turns=identity.turns,
         far_sides={
-            TargetKind.SKILL: Skills(dict.fromkeys((BindingKind.GRPC, BindingKind.FOREIGN), grpc)).answer,
-            TargetKind.AGENT: Agents(
-                {BindingKind.GRPC: conversing, BindingKind.FOREIGN: conversing, BindingKind.PROCESS: graphs},
-                identity.turns,
+            TargetKind.SKILL: Skills(
+                {BindingKind.GRPC: grpc, BindingKind.FOREIGN: grpc, BindingKind.MAILBOX: mailbox}, lifecycle=lifecycle
             ).answer,
-            TargetKind.CATALOG: CatalogDesk(live=live, publishing=book.publishing).answer,
-            TargetKind.CONVERSATION: messages.answer,
+            TargetKind.AGENT: Agents(
+                {
+                    BindingKind.GRPC: conversing,
+                    BindingKind.FOREIGN: conversing,
+                    BindingKind.PROCESS: graphs,
+                    BindingKind.MAILBOX: fetching,
+                },
+                identity.turns,
+                lifecycle=lifecycle,
+            ).answer,
+            TargetKind.CATALOG: CatalogDesk(live=live, publishing=ground.book.publishing).answer,
+            TargetKind.CONVERSATION: (
+                answering(turns.desk, said=turns.said, others=messages.answer) if turns is not None else messages.answer
+            ),
             TargetKind.MESSAGE_LOG: messages.answer,
         },
     )
@@ -272,6 +379,7 @@ def _a2a_face(config: Config, book: _Book, identity: _Identity, corridor: Corrid
             signer=CardSigner(identity.card_key, public_url=config.public_url),
         ),
         default_agent=config.a2a.default_agent,
+        limits=identity.limits,
         seconds=config.limits.call_seconds,
     )
 
@@ -291,12 +399,12 @@ def _token_issuer(dev_issuer: DevIssuer | None, inbound: InboundIssuer) -> Token
     return read_issuer(dev_issuer.metadata()) if dev_issuer else provider_at(inbound.issuer)
 
 
-def _issuers(config: Config, directory: Directory, opened: AsyncExitStack) -> tuple[DevIssuer | None, InboundIssuer]:
+def _issuers(config: Config, live: Live, opened: AsyncExitStack) -> tuple[DevIssuer | None, InboundIssuer]:
     """Whose tokens are accepted: the embedded development issuer's, or those of the provider that is configured."""
     auth = config.auth
     if auth.embedded:
         issuer = DevIssuer.open(
-            public_url=config.public_url, directory=directory, state=config.state, fetcher=Fetcher()
+            public_url=config.public_url, directory=live.directory, state=config.state, fetcher=Fetcher()
         )
         return issuer, issuer.inbound()
     if not auth.issuer.startswith("https://") and not is_loopback(auth.issuer):

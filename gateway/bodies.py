@@ -48,7 +48,7 @@ class Bodies:
         self._app = app
         self._rules = rules
         self._strangers_most = min(rules.most_of_strangers, rules.most)
-        self._budget = _Budget(max(rules.in_hand, 4 * rules.most))
+        self._budget = Budget(max(rules.in_hand, 4 * rules.most))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the body, and let the request in.
@@ -65,7 +65,7 @@ class Bodies:
             await self._app(scope, receive, send)
             return
         verified: Verified | None = scope.get(VERIFIED)
-        holding = _Holding(self._budget, verified.principal if verified else _STRANGERS)
+        holding = Holding(self._budget, verified.principal if verified else _STRANGERS)
         try:
             body = await self._body(once, receive, holding)
             scope, body = _understood(scope, body, is_json=is_json)
@@ -82,7 +82,7 @@ class Bodies:
             raise TurnedAway(415, "The Content-Type must be application/json", unread=True)
         return is_json and (method == "POST" or has_body(once))
 
-    async def _body(self, once: Mapping[bytes, bytes], receive: Receive, holding: "_Holding") -> bytes:
+    async def _body(self, once: Mapping[bytes, bytes], receive: Receive, holding: "Holding") -> bytes:
         """The body, whole."""
         if once.get(b"content-encoding", b"identity").lower() != b"identity":
             raise TurnedAway(415, "A request must not be compressed", unread=True)
@@ -106,7 +106,7 @@ class _Account:
         self.held = self.requests = 0
 
 
-class _Budget:
+class Budget:
     """Counts the bytes of all bodies in hand, whoever sent them, and of each sender."""
 
     __slots__ = ("accounts", "held", "most", "share")
@@ -118,12 +118,12 @@ class _Budget:
         self.accounts: dict[Hashable, _Account] = {}
 
 
-class _Holding:
+class Holding:
     """What one request has of the budget."""
 
     __slots__ = ("_account", "_budget", "_size", "who")
 
-    def __init__(self, budget: _Budget, who: Hashable) -> None:
+    def __init__(self, budget: Budget, who: Hashable) -> None:
         account = budget.accounts.get(who)
         if account is None:
             account = budget.accounts[who] = _Account()
@@ -174,7 +174,7 @@ def _too_large(limit: int) -> TurnedAway:
     return TurnedAway(413, f"The body is larger than {limit} bytes", unread=True)
 
 
-async def _received(receive: Receive, limit: int, holding: _Holding) -> bytes:
+async def _received(receive: Receive, limit: int, holding: Holding) -> bytes:
     """Everything the client sends, up to a limit."""
     body = bytearray()
     while True:

@@ -143,6 +143,27 @@ class FabricRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PushRules:
+    """Webhooks are told at public addresses and over https only. `allowed_networks`, such as `10.20.0.0/16`, are told
+    as well, also over http: for webhooks of your own, inside."""
+
+    allowed_networks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnSettings:
+    """Turns of agents. `in_hand` is how many this gateway has answered at once, the rest waits in the log; `nested` how
+    many may be opened within one, however deep; `grant_hours` for how long a turn may be begun or tried again on its
+    starter's authority. Work in the background waits for `off_peak`, hours of the day in UTC such as `22-6`; empty: it
+    does not wait."""
+
+    in_hand: int = _at_least(1, 256)
+    nested: int = _at_least(1, 100)
+    grant_hours: float = _at_least(0.01, 24.0, most=24.0)
+    off_peak: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The whole of it. `public_url` is how clients reach the gateway: required unless it listens on loopback."""
 
@@ -163,6 +184,8 @@ class Config:
     audit: Audit = field(default_factory=Audit)
     log: LogRules = field(default_factory=LogRules)
     fabric: FabricRules = field(default_factory=FabricRules)
+    push: PushRules = field(default_factory=PushRules)
+    turns: TurnSettings = field(default_factory=TurnSettings)
 
 
 def load_config(path: Path | None, environment: Mapping[str, str] = os.environ) -> Config:

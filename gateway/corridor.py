@@ -6,6 +6,7 @@ write results; below are the rooms, which know nothing of each other.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 from opentelemetry import trace
 
@@ -59,25 +60,34 @@ class Corridor:
         """
         found = await self._facts.found(call)
         now = self._live.current()
-        facts = self._facts.about(call, now.catalog, found)
+        facts = self._facts.about(call, now, found)
         decision = _decided(now, call, facts)
         async with self._audit.recording(call, decision) as entry:
             fulfil(decision, call, facts)
-            with self._limits.call(call.chain.caller):
-                result = await self._deliver(call, facts, found, emit)
+            with self._place(call):
+                result = await self._deliver(call, facts, emit, found=found, decided_by=now)
             entry.finished(result)
             return result
+
+    def _place(self, call: Call) -> AbstractContextManager[None]:
+        """One of the calls that a principal may have in hand. What the log gave out counts where it is carried out."""
+        return nullcontext() if call.attempt is not None else self._limits.call(call.chain.caller)
 
     def drain(self, seconds: float) -> None:
         """End the calls that last, with their reason, unless they end within so many seconds."""
         self._long_calls.drain(seconds)
 
-    async def _deliver(self, call: Call, facts: Facts, found: Found, emit: Emit) -> Result:
+    async def _deliver(self, call: Call, facts: Facts, emit: Emit, *, found: Found, decided_by: InForce) -> Result:
         far_side = self._far_sides[call.target.kind]
-        if call.action not in LASTING and not call.turn:
+        if not _may_last(call):
             return await far_side(call, facts, emit)
-        async with self._long_calls.watched(call, found):  # it may take its time, and policies may change meanwhile
+        async with self._long_calls.watched(call, found, decided_by=decided_by):
             return await far_side(call, facts, emit)
+
+
+def _may_last(call: Call) -> bool:
+    """Whether a call may take its time, in which policies may change: all that goes through the log does."""
+    return call.action in LASTING or bool(call.turn) or call.sending is not None or call.attempt is not None
 
 
 def _decided(now: InForce, call: Call, facts: Facts) -> Decision:

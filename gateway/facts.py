@@ -1,8 +1,8 @@
 """What a decision needs to know beyond the call: the directory's view of every link, the target as registered, the
 arguments with bound parameters filled in, and what is wrong with them.
 
-Gathered before anything is decided, without waiting for anybody, so that the catalog a call is judged by is the one it
-runs with. What has to be waited for, a conversation that only the log knows of, is found out before.
+Gathered before anything is decided, without waiting for anybody, so that the catalog and the directory a call is judged
+by are those it runs with. What has to be waited for, a conversation that only the log knows of, is found out before.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 
+from gateway.live import InForce
 from policies.facts import Facts, OpenedConversation, Standing
 from policies.identity.directory import NOBODY, Directory
 from registry.catalog import Catalog, SkillEntry
@@ -57,12 +58,10 @@ class FactFinder:
     def __init__(
         self,
         *,
-        directory: Directory,
         environment: str,
         conversation: FindConversation = no_conversation,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._directory = directory
         self._environment = environment
         self._conversation = conversation
         self._clock = clock
@@ -77,14 +76,15 @@ class FactFinder:
         except InterchangeError as error:
             return Found(trouble=error)
 
-    def about(self, call: Call, catalog: Catalog, found: Found = NOTHING) -> Facts:
-        """Everything the judge needs to decide this call against this catalog."""
+    def about(self, call: Call, now: InForce, found: Found = NOTHING) -> Facts:
+        """Everything the judge in force needs to decide this call."""
+        catalog = now.catalog
         skill = catalog.skill(call.target.name) if call.target.kind is TargetKind.SKILL else None
         agent = catalog.agent(call.target.name) if call.target.kind is TargetKind.AGENT else None
         bound, unbound = _bound(call.chain, skill) if skill else (NO_ARGUMENTS, ())
         return Facts(
             catalog=catalog,
-            standings=self.standings(call),
+            standings=standings(call, now.directory),
             skill=skill,
             agent=agent,
             conversation=found.conversation,
@@ -97,17 +97,18 @@ class FactFinder:
             hour=self._clock().hour,
         )
 
-    def standings(self, call: Call) -> tuple[Standing, ...]:
-        """How the directory sees each link today; the groups a token names count for its bearer."""
-        if call.chain.depth == 1:
-            return (self._directory.standing(call.chain.caller, call.groups),)
-        before = call.groups_before or (NOBODY,) * (call.chain.depth - 1)
-        return tuple(map(self._directory.standing, call.chain, (*before, call.groups)))
-
     def _faults(self, call: Call, skill: SkillEntry | None) -> tuple[Fault, ...]:
         if call.target.kind is TargetKind.AGENT and call.action is Action.MESSAGE:
             return message_faults(call.content, call.parts)
         return self._checks.faults(skill, call.content) if skill else ()
+
+
+def standings(call: Call, directory: Directory) -> tuple[Standing, ...]:
+    """How a directory sees each link; the groups a token names count for its bearer."""
+    if call.chain.depth == 1:
+        return (directory.standing(call.chain.caller, call.groups),)
+    before = call.groups_before or (NOBODY,) * (call.chain.depth - 1)
+    return tuple(map(directory.standing, call.chain, (*before, call.groups)))
 
 
 def _about(call: Call, catalog: Catalog) -> About | None:

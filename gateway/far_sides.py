@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from adapters.base import Adapter, Converser, OpenTurn, Permitted
+from adapters.lifecycle.service import Lifecycle
 from gateway.live import InForce, Live
 from gateway.publishing import Publishing
 from gateway.turns import TurnsInHand
@@ -17,15 +18,16 @@ from policies.facts import Facts
 from registry.model import (
     Action,
     AgentName,
+    Attention,
     Binding,
     BindingKind,
     Call,
-    ConversationId,
     Emit,
     FarSideError,
     FarSideFault,
     JsonObject,
     Result,
+    Sending,
     SkillId,
     Target,
     TargetKind,
@@ -35,10 +37,12 @@ from registry.readings import Reader
 
 
 class Skills:
-    """Hands a permitted call to the adapter of its skill's binding."""
+    """Hands a permitted call to the adapter of its skill's binding; or to the lifecycle service, where it is to be a
+    turn of the log, or where its agent comes to fetch it."""
 
-    def __init__(self, adapters: Mapping[BindingKind, Adapter]) -> None:
+    def __init__(self, adapters: Mapping[BindingKind, Adapter], *, lifecycle: Lifecycle | None = None) -> None:
         self._adapters = adapters
+        self._lifecycle = lifecycle
 
     async def answer(self, call: Call, facts: Facts, emit: Emit) -> Result:
         """Deliver a call about a skill.
@@ -49,39 +53,66 @@ class Skills:
         entry = facts.skill
         if entry is None:
             raise RuntimeError("a call about a skill was permitted without one")
+        adapter = _adapter(self._adapters, entry.binding, entry.skill.agent)
+        if self._lifecycle is not None and call.attempt is None and (call.sending or _is_fetched(entry.binding)):
+            agent = facts.catalog.agents[entry.skill.agent].agent
+            return await self._lifecycle.take(_sent(call), agent, emit=emit)
         permitted = Permitted(
             call=call,
             entry=entry,
             arguments=facts.arguments,
             descriptor_set=lambda: facts.catalog.descriptor_set(entry.descriptors),
         )
-        return await _adapter(self._adapters, entry.binding, entry.skill.agent).deliver(permitted, emit)
+        return await adapter.deliver(permitted, emit)
 
 
 class Agents:
-    """Has agents answer the messages that they may be sent."""
+    """Has agents answer the messages that they may be sent: each is a turn of the log, and each attempt at it is
+    carried to the agent from here."""
 
-    def __init__(self, conversers: Mapping[BindingKind, Converser], turns: TurnsInHand) -> None:
+    def __init__(
+        self, conversers: Mapping[BindingKind, Converser], turns: TurnsInHand, *, lifecycle: Lifecycle | None = None
+    ) -> None:
         self._conversers = conversers
         self._turns = turns
+        self._lifecycle = lifecycle
 
     async def answer(self, call: Call, facts: Facts, emit: Emit) -> Result:
-        """Open a turn for a message and have it answered; who only looks (`list`) is told nothing more.
+        """Make a turn of a message, or an attempt at one; who only looks (`list`) is told which turns are theirs, or
+        nothing.
 
         Raises:
             FarSideError: nothing is bound, or whatever the agent's adapter says.
         """
         if call.action is Action.LIST:
-            return Result()
+            return await self._listed(call)
         entry = facts.agent
         if entry is None:
             raise RuntimeError("a message to an agent was permitted without one")
-        conversation = str(call.content.get("conversation") or new_turn_id())
-        call = replace(call, content={**call.content, "conversation": conversation})
         converser = _adapter(self._conversers, entry.binding, entry.agent.name)
+        if self._lifecycle is not None and call.attempt is None:
+            return await self._lifecycle.take(_sent(call), entry.agent, emit=emit)
         with self._turns.open(call, entry) as turn:
             result = await converser.converse(OpenTurn(call=call, entry=entry, turn=turn), emit)
-            return replace(result, turn=turn.id, conversation=ConversationId(conversation))
+            return replace(result, turn=turn.id, conversation=turn.conversation)
+
+    async def _listed(self, call: Call) -> Result:
+        if call.content.get("operation") != "Turns" or self._lifecycle is None:
+            return Result()
+        return Result(found=await self._lifecycle.listed(call))
+
+
+def _is_fetched(binding: Binding | None) -> bool:
+    return binding is not None and binding.kind is BindingKind.MAILBOX
+
+
+def _sent(call: Call) -> Call:
+    """A call that says how it is to be sent: who does not say so attends it."""
+    if call.sending is not None:
+        return call
+    context = str(call.content.get("conversation", "")) if call.action is Action.MESSAGE else ""
+    sending = Sending(message=call.id, turn=new_turn_id(), context=context, attention=Attention.ATTENDS)
+    return replace(call, sending=sending)
 
 
 _Reaching = TypeVar("_Reaching")
@@ -111,7 +142,7 @@ class CatalogDesk:
             BadRequest, Denied, Refused, Unknown: the registry does not accept it.
         """
         operation = str(call.content.get("operation", ""))
-        if operation == "Listen":
+        if operation in {"Listen", "Attach"}:
             return Result()
         now = self._live.current()
         if operation == "Agents":

@@ -1,21 +1,30 @@
-"""What is in force now: one catalog and the judge built for it, always swapped together.
+"""What is in force now: one catalog, the judge built for it, and the directory of those it judges, swapped together.
 
-A call takes the pair once and keeps it to its end, so that a publish or a new policy never changes a call in flight.
+A call takes all of it once and keeps it to its end, so that a publish, a new policy or a new directory never changes a
+call in flight; what lasts is decided again.
 """
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from policies.decide import Judge
+from policies.identity.directory import Directory
 from registry.catalog import Catalog
 
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """A catalog, and the judge that was validated against it."""
+    """A catalog, the judge that was validated against it, and the directory. `edition` counts how often policies and
+    directory were replaced."""
 
     catalog: Catalog
     judge: Judge
+    directory: Directory
+    edition: int = 0
+
+    def is_behind(self, other: "InForce") -> bool:
+        """Whether the other knows of something newer, be it of a publish or of policies and a directory."""
+        return self.catalog.version < other.catalog.version or self.edition < other.edition
 
 
 Changed = Callable[[], Awaitable[None]]
@@ -31,14 +40,20 @@ class Live:
     def current(self) -> InForce:
         return self._now
 
+    def directory(self) -> Directory:
+        """The directory in force."""
+        return self._now.directory
+
     def when_changed(self, listener: Changed) -> None:
         """Have `listener` called, on the event loop, after every swap."""
         self._listeners.append(listener)
 
-    async def swap(self, following: InForce) -> None:
-        """Put the next pair in force, unless it or a newer one already is."""
-        if following is self._now or following.catalog.version < self._now.catalog.version:
-            return
-        self._now = following
-        for listener in self._listeners:
-            await listener()
+    async def swap(self, following: InForce) -> bool:
+        """Put what follows in force and say so; False for what something newer has overtaken."""
+        if following.is_behind(self._now):
+            return False
+        if following is not self._now:
+            self._now = following
+            for listener in self._listeners:
+                await listener()
+        return True

@@ -1,5 +1,5 @@
-"""Calls that last: decided again whenever other policies or another catalog come into force, ended when the gateway is.
-Calls of a turn, however short they mean to be: ended when the turn is.
+"""Calls that last: decided again whenever another catalog, other policies or another directory come into force, and
+ended when the gateway is. Calls of a turn, however short they mean to be: ended when the turn is.
 
 An agent may take minutes to answer, and a decision is only as good as its day. A call that would no longer be allowed
 ends with the reason; one that still is goes on and notices nothing. When the gateway stops, what does not end in time
@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 from gateway.facts import NOTHING, FactFinder, Found
-from gateway.live import Live
+from gateway.live import InForce, Live
 from gateway.turns import TurnsInHand
 from registry.model import Call, Denied, InterchangeError
 
@@ -52,9 +52,11 @@ class LongCalls:
         live.when_changed(self._decide_again)
 
     @asynccontextmanager
-    async def watched(self, call: Call, found: Found = NOTHING) -> AsyncGenerator[None]:
+    async def watched(
+        self, call: Call, found: Found = NOTHING, *, decided_by: InForce | None = None
+    ) -> AsyncGenerator[None]:
         """End what happens in here as soon as the call would no longer be allowed, its turn is over, or the gateway has
-        to stop.
+        to stop. Something else may have come into force since what it was `decided_by`.
 
         Raises:
             Denied: it would not be, any more; or the turn in which it was made is over.
@@ -66,6 +68,8 @@ class LongCalls:
                 self._lasting.add(lasting)
                 if self._until is not None:
                     lasting.end(_stopping(), self._until)
+                if decided_by is not None and decided_by is not self._live.current():
+                    self._decide_on(lasting)
                 with self._with_its_turn(lasting):
                     yield
         except TimeoutError:
@@ -79,7 +83,7 @@ class LongCalls:
         if not lasting.call.turn:
             return nullcontext()
         loop = asyncio.get_running_loop()
-        return self._turns.listening(lasting.call.turn, lambda: lasting.end(_turn_over(), loop.time()))
+        return self._turns.listening(lasting.call, lambda: lasting.end(_turn_over(), loop.time()))
 
     def drain(self, seconds: float) -> None:
         """End what has not ended by itself in so many seconds."""
@@ -88,13 +92,15 @@ class LongCalls:
             lasting.end(_stopping(), self._until)
 
     async def _decide_again(self) -> None:
-        now, instant = self._live.current(), asyncio.get_running_loop().time()
         for lasting in list(self._lasting):
-            facts = self._facts.about(lasting.call, now.catalog, lasting.found)
-            decision = now.judge.decide(lasting.call, facts)
-            if not decision.allowed:
-                error = Denied(f"It was ended, because it is no longer allowed: {decision.sentence}")
-                lasting.end(error, instant)
+            self._decide_on(lasting)
+
+    def _decide_on(self, lasting: _Lasting) -> None:
+        now = self._live.current()
+        decision = now.judge.decide(lasting.call, self._facts.about(lasting.call, now, lasting.found))
+        if not decision.allowed:
+            error = Denied(f"It was ended, because it is no longer allowed: {decision.sentence}")
+            lasting.end(error, asyncio.get_running_loop().time())
 
 
 def _stopping() -> Stopping:

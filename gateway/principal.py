@@ -7,8 +7,9 @@ tokens themselves go no further than this.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
+from typing import TypeAlias
 from urllib.parse import parse_qsl
 
 from starlette.responses import JSONResponse, Response
@@ -22,12 +23,20 @@ logger = logging.getLogger(__name__)
 
 VERIFIED = "interchange.verified"
 
+Acting: TypeAlias = Callable[[str, Verified], Awaitable[Verified]]
+"""Reads a turn's token, presented by whoever is verified; raises `Unauthenticated` where it is not theirs."""
+
+
+async def no_turns(_token: str, _bearer: Verified) -> Verified:
+    """Where nobody acts for anybody."""
+    raise Unauthenticated("Turn tokens are not taken here.")
+
 
 class PrincipalDoor:
     """Protects prefixes of paths, each with the face whose metadata its challenge names.
 
-    `identify` makes what goes into `scope["user"]`, for SDKs that look there. `acting` reads a turn's token, presented
-    by whoever is verified. What is `open_to_all` may be read without a token, and with one that holds.
+    `identify` makes what goes into `scope["user"]`, for SDKs that look there. What is `open_to_all` may be read without
+    a token, and with one that holds.
     """
 
     def __init__(
@@ -39,7 +48,7 @@ class PrincipalDoor:
         protected: Mapping[str, str] = MappingProxyType({"/mcp": "/mcp"}),
         scopes: Sequence[str] = (),
         identify: Callable[[Verified], object] | None = None,
-        acting: Callable[[str, Verified], Verified] | None = None,
+        acting: Acting = no_turns,
         open_to_all: Callable[[Scope], bool] = lambda _: False,
     ) -> None:
         self._app = app
@@ -88,7 +97,7 @@ class PrincipalDoor:
             if not token:
                 return None if not turn_token and self._open_to_all(scope) else challenge.missing()
             verified = await self._verifier.verify(token)
-            return self._for_others(turn_token, verified) if turn_token else verified
+            return await self._acting(turn_token, verified) if turn_token else verified
         except Unauthenticated as error:
             logger.info("a token was refused", extra={"why": error.reason})
             return challenge.invalid(error.message)
@@ -99,11 +108,6 @@ class PrincipalDoor:
         except Exception:  # whatever broke, nobody passes
             logger.exception("a token could not be verified")
             return unavailable("Tokens cannot be verified at the moment.")
-
-    def _for_others(self, turn_token: str, verified: Verified) -> Verified:
-        if self._acting is None:
-            raise Unauthenticated("Turn tokens are not taken here.")
-        return self._acting(turn_token, verified)
 
 
 class Challenge:

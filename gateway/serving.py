@@ -103,7 +103,14 @@ async def _open(config: Config, config_path: Path | None) -> AsyncGenerator[Serv
     """Open the gateway and its gRPC door, and say where they are."""
     async with open_gateway(config) as gateway:
         await publish_graphs(gateway.corridor, config.graphs)
-        platform, port = await serve_platform(config.listen.grpc, handle=gateway.corridor.handle, verify=gateway.verify)
+        platform, port = await serve_platform(
+            config.listen.grpc,
+            handle=gateway.corridor.handle,
+            verify=gateway.verify,
+            acting=gateway.acting,
+            workplace=gateway.workplace,
+            agents=gateway.agents,
+        )
         host = config.listen.grpc.rpartition(":")[0]
         whereabouts = Whereabouts(
             public_url=config.public_url,
@@ -139,18 +146,20 @@ def _http_server(gateway: Gateway, config: Config) -> _HttpServer:
 
 
 async def _reload(gateway: Gateway) -> None:
-    """Put the policies in force that are in the folder now; a mistake in them leaves the old ones in force."""
+    """Put policies and directory in force as they are now; a mistake in either leaves the old ones in force, both."""
     try:
-        await gateway.reload_policies()
+        await gateway.reload()
     except InterchangeError as error:
-        logger.error("The policies were not reloaded; those of before stay in force:\n%s", error.message)  # noqa: TRY400
+        logger.error(  # noqa: TRY400
+            "Policies and directory were not reloaded; those of before stay in force:\n%s", error.message
+        )
     else:
-        logger.warning("The policies were reloaded.")
+        logger.warning("Policies and directory were reloaded.")
 
 
 @contextmanager
 def _listening_to_signals(server: uvicorn.Server, reload: Callable[[], object]) -> Generator[None]:
-    """Let SIGTERM and SIGINT end the server (a second one at once), and SIGHUP reload its policies."""
+    """Let SIGTERM and SIGINT end the server (a second one at once), and SIGHUP reload what it judges by."""
     loop = asyncio.get_running_loop()
 
     def stop() -> None:

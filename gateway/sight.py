@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from gateway.live import InForce, Live
 from policies.facts import Standing
-from policies.identity.directory import NOBODY, Directory
+from policies.identity.directory import NOBODY
 from policies.identity.tokens import Verified
 from registry.catalog import AgentEntry, SkillEntry
 from registry.model import SkillId
@@ -16,9 +16,8 @@ from registry.model import SkillId
 class Sight:
     """Answers by what is in force now."""
 
-    def __init__(self, *, live: Live, directory: Directory, environment: str) -> None:
+    def __init__(self, *, live: Live, environment: str) -> None:
         self._live = live
-        self._directory = directory
         self._environment = environment
 
     def sees_skill(self, caller: Verified, skill: SkillId) -> bool:
@@ -29,7 +28,7 @@ class Sight:
         """An agent that a caller may list; None for what there is not, and for what it may not."""
         now = self._live.current()
         entry = now.catalog.agent(name)
-        sees = now.judge.sees_agent(self._standings(caller), name, caller.scopes, environment=self._environment)
+        sees = now.judge.sees_agent(_standings(caller, now), name, caller.scopes, environment=self._environment)
         return entry if entry is not None and sees else None
 
     def skills_of(self, caller: Verified, entry: AgentEntry) -> Sequence[SkillEntry]:
@@ -39,8 +38,9 @@ class Sight:
         return [now.catalog.skills[skill] for skill in entry.agent.skills if skill in listed]
 
     def _listed(self, caller: Verified, now: InForce) -> Sequence[SkillId]:
-        return now.judge.listed(self._standings(caller), now.catalog, caller.scopes, environment=self._environment)
+        return now.judge.listed(_standings(caller, now), now.catalog, caller.scopes, environment=self._environment)
 
-    def _standings(self, caller: Verified) -> tuple[Standing, ...]:
-        claimed = (*(caller.groups_behind or (NOBODY,) * len(caller.behind)), caller.groups)
-        return tuple(map(self._directory.standing, caller.chain, claimed))
+
+def _standings(caller: Verified, now: InForce) -> tuple[Standing, ...]:
+    claimed = (*(caller.groups_behind or (NOBODY,) * len(caller.behind)), caller.groups)
+    return tuple(map(now.directory.standing, caller.chain, claimed))

@@ -1,6 +1,6 @@
 """The state folder: one place, so that a backup is a copy. One gateway at a time holds it.
 
-catalog.db   what is registered            keys/        signing keys (0600)
+catalog.db   what is registered            keys/        signing keys, the seal (0600)
 audit/       decisions and outcomes         dev-secret   what `interchange token --as` proves itself with (0600)
 lock         held by a running gateway      gateway.json where that gateway listens
 """
@@ -74,14 +74,44 @@ def _holder(folder: Path) -> str:
 
 
 def secret(folder: Path, name: str) -> bytes:
-    """32 random bytes kept under a name in `keys/`, made when first asked for."""
+    """32 random bytes kept under a name in `keys/`, made when first asked for.
+
+    Raises:
+        Refused: the file is damaged.
+    """
     keys = folder / "keys"
     keys.mkdir(mode=0o700, exist_ok=True)
     path = keys / name
     if not path.exists():
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_hex(32))
+        _write_secret(path)
+    return read_secret(path)
+
+
+def read_secret(path: Path) -> bytes:
+    """The 32 bytes that a file in `keys/` holds.
+
+    Raises:
+        Refused: the file is damaged.
+    """
     try:
-        return bytes.fromhex(path.read_text())
+        found = bytes.fromhex(path.read_text())
     except ValueError:
-        raise Refused(f"{path} is damaged: it holds no 64 hexadecimal digits. Remove it; a new one is made.") from None
+        found = b""
+    if len(found) != 32:
+        raise Refused(f"{path} is damaged: it holds no 64 hexadecimal digits. Remove it; a new one is made.")
+    return found
+
+
+def _write_secret(path: Path) -> None:
+    """Make a secret that appears whole, and once: gateways may share their `keys/` and start together."""
+    fresh = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(secrets.token_hex(32))
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        path.hardlink_to(fresh)
+    except FileExistsError:
+        return
+    finally:
+        fresh.unlink()

@@ -1,17 +1,17 @@
 """Turns in hand: which agents are answering what, here and now.
 
-A turn is opened when a message goes to its agent and closed when the answer is there, however it ends. While it is
-open, and only then, its agent may call back for those whose message it is: it presents its own credential and the
-turn's token, and `acting` makes of the two the chain. A token outlives its turn by nothing, and neither does a call
-that was made with it, nor a turn that such a call opened.
+An attempt at a turn is opened when its agent is called and closed when the answer is there, however it ends. While it
+is open, and only then, its agent may call back for those whose message it is: it presents its own credential and the
+turn's token, and `acting` makes of the two the chain. A token outlives its attempt by nothing, and neither does a call
+that was made with it. An agent that put its answer off keeps its token until it has finished. What another gateway has
+in hand, or nobody while the answer is put off, is known by a look in the log (`gateway.elsewhere`).
 """
 
-import hashlib
 import time
-import uuid
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Final, Protocol
 
 from policies.identity.tokens import Verified
 from policies.identity.turn_tokens import TurnClaims, TurnTokens
@@ -19,8 +19,8 @@ from registry.catalog import AgentEntry
 from registry.messages import read_parts
 from registry.model import (
     AgentName,
+    Attempt,
     Call,
-    Chain,
     ConversationId,
     PrincipalKind,
     Turn,
@@ -30,6 +30,21 @@ from registry.model import (
 )
 
 Over = Callable[[], None]
+
+PUT_OFF: Final = 86_400.0
+"""Seconds for which an answer may be put off, and with it a token live on."""
+
+
+class Elsewhere(Protocol):
+    """What is known of turns that are not in hand here."""
+
+    async def is_live(self, claims: TurnClaims) -> bool:
+        """Whether the attempt that a token is of still has its turn."""
+        ...
+
+    def watching(self, turn: TurnId, fence: int, over: Over) -> AbstractContextManager[None]:
+        """Have `over` called soon after that attempt has ended, while this lasts."""
+        ...
 
 
 @dataclass(slots=True)
@@ -43,27 +58,34 @@ class _Held:
 
 
 class TurnsInHand:
-    """The open turns of this process."""
+    """The open turns of this process. `elsewhere` knows of the others; None: there are none."""
 
-    def __init__(self, tokens: TurnTokens) -> None:
+    def __init__(self, tokens: TurnTokens, *, elsewhere: Elsewhere | None = None) -> None:
         self._tokens = tokens
+        self._elsewhere = elsewhere
         self._held: dict[TurnId, _Held] = {}
 
     @contextmanager
     def open(self, call: Call, entry: AgentEntry) -> Generator[Turn]:
         """Hold a turn for the agent to answer a call's message, and its token valid."""
         turn = self._turn(call, entry)
-        self._held[turn.id] = _Held(turn.agent, turn.attempt, turn.fence)
+        held = self._held[turn.id] = _Held(turn.agent, turn.attempt, turn.fence)
         try:
             yield turn
         finally:
-            for over in list(self._held.pop(turn.id).listeners):
+            if self._held.get(turn.id) is held:  # a later attempt may have it by now
+                del self._held[turn.id]
+            for over in list(held.listeners):
                 over()
 
     @contextmanager
-    def listening(self, turn: TurnId, over: Over) -> Generator[None]:
-        """Have `over` called when a turn ends meanwhile; at once, where it has ended already."""
-        held = self._held.get(turn)
+    def listening(self, call: Call, over: Over) -> Generator[None]:
+        """Have `over` called when the turn that a call was made in ends meanwhile; at once, where it has already."""
+        held = self._held.get(call.turn)
+        if held is None and self._elsewhere is not None and call.fence:
+            with self._elsewhere.watching(call.turn, call.fence, over):
+                yield
+            return
         if held is None:
             over()
             yield
@@ -74,7 +96,7 @@ class TurnsInHand:
         finally:
             held.listeners.discard(over)
 
-    def acting(self, token: str, bearer: Verified) -> Verified:
+    async def acting(self, token: str, bearer: Verified) -> Verified:
         """What the bearer of a credential may say with a turn's token: that it acts for the chain of that turn.
 
         Raises:
@@ -84,27 +106,40 @@ class TurnsInHand:
         principal = bearer.principal
         if principal.kind is not PrincipalKind.AGENT or principal.name != claims.agent or bearer.behind:
             raise _refused(f"it is {claims.agent}'s, and {principal} presented it")
-        held = self._held.get(claims.turn)
-        if held is None or (held.agent, held.attempt, held.fence) != (claims.agent, claims.attempt, claims.fence):
+        if not await self._is_live(claims):
             raise _refused(f"turn {claims.turn} is over")
         return replace(
             bearer,
             behind=claims.chain.links,
             groups_behind=claims.groups,
             turn=claims.turn,
+            fence=claims.fence,
+            attempt=claims.attempt,
             expires_at=min(bearer.expires_at, claims.expires_at),
         )
 
+    async def _is_live(self, claims: TurnClaims) -> bool:
+        held = self._held.get(claims.turn)
+        if held is not None and (held.agent, held.attempt, held.fence) == (claims.agent, claims.attempt, claims.fence):
+            return True
+        return self._elsewhere is not None and claims.fence > 0 and await self._elsewhere.is_live(claims)
+
     def _turn(self, call: Call, entry: AgentEntry) -> Turn:
         agent = entry.agent
-        seconds = call.deadline.sooner(agent.turns.timeout).remaining()
+        attempt = call.attempt or _unlogged(call)
         turn = Turn(
-            id=new_turn_id(),
-            conversation=conversation_of(call.chain, agent.name, str(call.content.get("conversation", ""))),
+            id=attempt.turn,
+            conversation=attempt.conversation,
             agent=agent.name,
             input=call.parts or read_parts(call.content),
+            attempt=attempt.number,
+            fence=attempt.fence,
+            delivery=attempt.delivery,
+            messages=attempt.input,
+            history=attempt.history,
             extensions=call.extensions,
         )
+        seconds = max(call.deadline.sooner(agent.turns.timeout).remaining(), 0.0)
         claims = TurnClaims(
             chain=call.chain,
             groups=(*(call.groups_before or (frozenset[str](),) * (call.chain.depth - 1)), call.groups),
@@ -112,19 +147,17 @@ class TurnsInHand:
             agent=turn.agent,
             attempt=turn.attempt,
             fence=turn.fence,
-            expires_at=time.time() + max(seconds, 0),
+            # One that puts its answer off needs its token for as long; that it is live is asked with every use.
+            expires_at=time.time() + (seconds + PUT_OFF if call.attempt else seconds),
         )
         return replace(turn, token=self._tokens.issue(claims))
 
 
-def conversation_of(chain: Chain, agent: AgentName, context: str) -> ConversationId:
-    """Our id of a conversation that its callers call `context`: another one for every chain of them and every agent."""
-    names = [agent, context]
-    for link in chain:
-        names += [link.kind, link.issuer, link.subject]
-    digest = hashlib.sha256("".join(f"{len(name)}:{name}" for name in names).encode()).digest()
-    value = int.from_bytes(digest[:16]) & ~(0xF << 76) & ~(0x3 << 62)
-    return ConversationId(str(uuid.UUID(int=value | 0x8 << 76 | 0x2 << 62)))  # RFC 9562, version 8
+def _unlogged(call: Call) -> Attempt:
+    """An attempt at what no log knows of."""
+    turn = new_turn_id()
+    conversation = ConversationId(str(call.content.get("conversation", "")) or turn)
+    return Attempt(turn=turn, conversation=conversation, delivery=turn, number=1, fence=0, input=())
 
 
 def _refused(reason: str) -> Unauthenticated:

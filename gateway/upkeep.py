@@ -1,7 +1,8 @@
 """Upkeep: what has to be done to the conversation log again and again, whether or not anybody asks for anything.
 
-Turns that have waited too long fail, what was said becomes ready to be found, and what is older than it may be is
-blanked. Several gateways with one log may all do so: each piece is done once.
+Turns that have waited too long fail, what was said becomes ready to be found, drafts of turns that have ended are
+deleted, and what is older than it may be is blanked. Several gateways with one log may all do so: each piece is done
+once.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from registry.model import InterchangeError
 
 EXPIRE_SECONDS = 1.0
 INDEX_SECONDS = 10.0
+TIDY_SECONDS = 60.0
 RETAIN_SECONDS = 60.0
 
 AT_A_TIME = 200
@@ -57,7 +59,14 @@ def chores(opened: OpenLog, rules: LogRules) -> Sequence[Chore]:
     async def retain() -> int:
         return await opened.keeping.retain(seconds=rules.retention_days * DAY, limit=AT_A_TIME)
 
-    always = [Chore("expire turns", EXPIRE_SECONDS, expire), Chore("index messages", INDEX_SECONDS, index)]
+    async def tidy() -> int:
+        return await opened.keeping.tidy(limit=AT_A_TIME)
+
+    always = [
+        Chore("expire turns", EXPIRE_SECONDS, expire),
+        Chore("index messages", INDEX_SECONDS, index),
+        Chore("tidy drafts", TIDY_SECONDS, tidy),
+    ]
     return [*always, Chore("blank old messages", RETAIN_SECONDS, retain)] if rules.retention_days else always
 
 

@@ -1,10 +1,10 @@
 """The decision: one call, what is known about it, and the policies in; allow or deny with all reasons out.
 
 Pure (no look-ups, no clock, no log) and total (it never raises: whatever goes wrong is a denial that says so). The
-order is a promise. `list` comes first, for every link of the chain: whoever may not list a target learns nothing of it,
-not even that it exists. Then wrong arguments, then missing scopes, then the action itself, again for every link; so the
-rights of a chain are what all of its links have, and nobody borrows another's. Conversations are not listed: what
-`list` is to a skill, `read_conversation` is to them.
+order is a promise. Where a link of the chain is disabled, nothing else is asked. `list` comes first, for every link:
+whoever may not list a target learns nothing of it, not even that it exists. Then wrong arguments, then missing scopes,
+then the action itself, again for every link; so the rights of a chain are what all of its links have, and nobody
+borrows another's. Conversations are not listed: what `list` is to a skill, `read_conversation` is to them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -49,13 +49,14 @@ _ACTIONS = {
     TargetKind.SKILL: {Action.LIST, Action.INVOKE},
     TargetKind.AGENT: {Action.LIST, Action.MESSAGE},
     TargetKind.CATALOG: {Action.LIST, Action.PUBLISH, Action.PIN},
-    TargetKind.CONVERSATION: {Action.READ_CONVERSATION, Action.KEEP_CONVERSATION},
+    TargetKind.CONVERSATION: {Action.READ_CONVERSATION, Action.TAKE_PART, Action.KEEP_CONVERSATION},
     TargetKind.MESSAGE_LOG: {Action.READ_CONVERSATION, Action.KEEP_CONVERSATION},
 }
 _SINGLE = {CATALOG: catalog_resource, MESSAGE_LOG: message_log_resource}
 """What there is one of, and everybody knows that there is."""
 _LISTED = frozenset({TargetKind.SKILL, TargetKind.AGENT})
 _OF_THE_LOG = frozenset({TargetKind.CONVERSATION, TargetKind.MESSAGE_LOG})
+_OF_PARTICIPANTS = frozenset({Action.READ_CONVERSATION, Action.TAKE_PART})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +119,7 @@ class Judge:
             ValueError: the catalog is not the one this judge was built for.
         """
         self._refuse_another(catalog)
-        return self._skills.of(self._views(tuple(standings), scopes, environment)) if standings else ()
+        return self._skills.of(self._views(tuple(standings), scopes, environment)) if _may_act(standings) else ()
 
     def listed_agents(
         self,
@@ -134,13 +135,13 @@ class Judge:
             ValueError: the catalog is not the one this judge was built for.
         """
         self._refuse_another(catalog)
-        return self._agents.of(self._views(tuple(standings), scopes, environment)) if standings else ()
+        return self._agents.of(self._views(tuple(standings), scopes, environment)) if _may_act(standings) else ()
 
     def sees_agent(
         self, standings: Sequence[Standing], name: str, scopes: frozenset[str], *, environment: str = "production"
     ) -> bool:
         """Whether every link of a chain may list an agent; what cannot be told is no. One question, not a listing."""
-        if not standings or self._catalog.agent(name) is None:  # and what anybody may make up is kept nowhere
+        if not _may_act(standings) or self._catalog.agent(name) is None:  # and what anybody may make up is kept nowhere
             return False
         try:
             subject = self._subject(TargetKind.AGENT, name)
@@ -150,8 +151,8 @@ class Judge:
             return False
 
     def _decide(self, call: Call, facts: Facts, opinion: Opinion) -> Decision:
-        if call.chain.links != tuple([standing.principal for standing in facts.standings]):
-            return opinion.unknown(errors=("the standings are not those of the chain",))
+        if refusal := _refused_as_a_chain(call, facts, opinion):
+            return refusal
         subject, trouble = self._target(call, facts)
         if subject is None:
             return opinion.unknown(errors=trouble)
@@ -175,7 +176,7 @@ class Judge:
         reading = Matter(
             action=Action.READ_CONVERSATION,
             resource=subject.resource,
-            circumstances=Circumstances(facts.tainted, facts.hour, facts.approved_by),
+            circumstances=_circumstances(facts, Action.READ_CONVERSATION),
         )
         if all(self._policies.finding(view, reading).allowed for view in views):
             return decision
@@ -193,12 +194,10 @@ class Judge:
             except UnreadableError as error:
                 return opinion.denies(error.message, errors=(error.message,))
             opinion = opinion.having_seen(declared(subject.params, arguments))
-        about = facts.about if call.action is Action.PUBLISH else None
-        circumstances = Circumstances(facts.tainted, facts.hour, facts.approved_by, about)
         matter = Matter(
             action=call.action,
             resource=subject.resource,
-            circumstances=None if call.action is Action.LIST else circumstances,
+            circumstances=None if call.action is Action.LIST else _circumstances(facts, call.action),
             arguments=arguments,
             records=subject.records,
         )
@@ -255,6 +254,37 @@ class Judge:
 
     def _opinion(self, call: Call) -> Opinion:
         return Opinion(call=call, policy_version=self.version, catalog_version=self._catalog.version)
+
+
+def _may_act(standings: Sequence[Standing]) -> bool:
+    return bool(standings) and not any(standing.disabled for standing in standings)
+
+
+def _refused_as_a_chain(call: Call, facts: Facts, opinion: Opinion) -> Decision | None:
+    """What is refused because of who asks, and not because of what."""
+    if call.chain.links != tuple([standing.principal for standing in facts.standings]):
+        return opinion.unknown(errors=("the standings are not those of the chain",))
+    if disabled := _disabled(facts):
+        return opinion.disables(disabled) if call.target in _SINGLE else opinion.unknown(errors=disabled)
+    return None
+
+
+def _disabled(facts: Facts) -> tuple[str, ...]:
+    """Those on whose word the call stands who may do nothing any more; whoever approved it among them."""
+    words = (*facts.standings, facts.approved_by) if facts.approved_by else facts.standings
+    return tuple([f"{standing.principal} is disabled in the directory" for standing in words if standing.disabled])
+
+
+def _circumstances(facts: Facts, action: Action) -> Circumstances:
+    """What an action may depend on, beyond what `list` may."""
+    found = facts.conversation
+    return Circumstances(
+        tainted=facts.tainted,
+        hour=facts.hour,
+        approver=facts.approved_by,
+        about=facts.about if action is Action.PUBLISH else None,
+        participates=(found is not None and found.participates) if action in _OF_PARTICIPANTS else None,
+    )
 
 
 def _conversation(conversation: OpenedConversation) -> Subject:

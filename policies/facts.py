@@ -19,19 +19,26 @@ from registry.subjects import About
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """One link of the chain as the directory knows it today. Groups are names; they may be nested in the directory."""
+    """One link of the chain as the directory knows it today. Groups are names; they may be nested in the directory.
+    Whoever is `disabled` may do nothing, whatever policies say, and nobody may do anything for them."""
 
     principal: Principal
     groups: frozenset[str] = frozenset()
     clearance: Classification = Classification.INTERNAL
+    disabled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedConversation:
-    """A conversation that there is, as far as policies may ask. Neither ever changes."""
+    """A conversation that there is, as far as policies may ask; none of it changes while a call lasts.
+
+    `participates`: the call's chain began the turn that the call is about, or its caller is the agent of a turn in hand
+    of this conversation.
+    """
 
     id: ConversationId
     domain: Domain
+    participates: bool = False
 
 
 def no_faults() -> tuple[Fault, ...]:

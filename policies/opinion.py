@@ -74,6 +74,10 @@ class Opinion:
     def denies(self, sentence: str, *, errors: tuple[str, ...] = ()) -> Decision:
         return self._says(Verdict.DENY, sentence=sentence, errors=errors)
 
+    def disables(self, errors: tuple[str, ...]) -> Decision:
+        """What everybody knows that there is, is closed to somebody who is disabled, and to whoever acts for them."""
+        return replace(self, declared={}).denies("Somebody for whom this is asked may not act any more.", errors=errors)
+
     def needs_scopes(self) -> Decision:
         return self._says(Verdict.NEEDS_SCOPE, sentence=f"The token needs the scopes {', '.join(self.scopes)}.")
 

@@ -37,6 +37,7 @@ class Circumstances(NamedTuple):
     hour: int = 0
     approver: Standing | None = None
     about: About | None = None
+    participates: bool | None = None  # None for what is not about a conversation
 
 
 def principal_uid(principal: Principal) -> Uid:
@@ -204,6 +205,8 @@ def use_context(context: JsonObject, circumstances: Circumstances) -> JsonObject
     if circumstances.about:
         found["about"] = agent_uid(circumstances.about.agent).reference()
         found["aboutDomain"] = _domain(circumstances.about.domain).reference()
+    if circumstances.participates is not None:
+        found["participates"] = circumstances.participates
     return found
 
 

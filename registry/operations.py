@@ -234,7 +234,7 @@ class Registrar:
     def _bind(self, content: JsonObject, by: Principal) -> JsonObject:
         name, binding = read_name(content), read_binding(content)
         if binding is None:
-            raise BadRequest("binding is missing: name at least one target, host:port.")
+            raise BadRequest("binding is missing: name at least one target, host:port, or the kind mailbox.")
         refuse_borrowed_keys(binding, by)
         check_binding(binding, self._allowed)
         with self._store.writing() as writing:

@@ -72,7 +72,7 @@ def read_binding(content: JsonObject) -> Binding | None:
         return None
     kind = read_text(value, "kind") or BindingKind.GRPC
     if kind not in KINDS:
-        raise BadRequest(f"binding.kind is {kind}; use grpc or foreign.")
+        raise BadRequest(f"binding.kind is {kind}; use grpc, foreign or mailbox.")
     return Binding(kind=KINDS[kind], targets=_texts(value, "targets"), tls=read_tls(value))
 
 

@@ -32,7 +32,7 @@ def about_of(operation: str, content: JsonObject, catalog: Catalog) -> About | N
     match operation:
         case "Publish":
             return _published(content, catalog)
-        case "Bind" | "Retire":
+        case "Bind" | "Retire" | "Attach":
             return _registered(content.get("name"), catalog)
         case _:
             return None

@@ -12,13 +12,22 @@ A name is matched as it is written and never looked up, so whoever rules over th
 
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from registry.model import BadRequest, Binding, BindingKind, Refused, Tls
 
 TARGETS = 64
 """Addresses one binding may name."""
+
+WITHOUT_ADDRESS: Mapping[BindingKind, str] = MappingProxyType(
+    {
+        BindingKind.PROCESS: "A binding of kind process is to the gateway itself: it has neither targets nor TLS.",
+        BindingKind.MAILBOX: "A binding of kind mailbox is for processes that attach: it has neither targets nor TLS.",
+    }
+)
+"""The kinds of bindings that lead nowhere, and what is wrong with one that names an address."""
 
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*")
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
@@ -30,11 +39,9 @@ def check_binding(binding: Binding, allowed: Sequence[str]) -> None:
     Raises:
         BadRequest, Refused: the sentence names the target.
     """
-    if binding.kind is BindingKind.MAILBOX:
-        raise BadRequest("A binding of kind mailbox is not offered yet; use grpc, foreign or process.")
-    if binding.kind is BindingKind.PROCESS:
+    if binding.kind in WITHOUT_ADDRESS:
         if binding.targets or binding.tls is not None:
-            raise BadRequest("A binding of kind process is to the gateway itself: it has neither targets nor TLS.")
+            raise BadRequest(WITHOUT_ADDRESS[binding.kind])
         return
     if not 1 <= len(binding.targets) <= TARGETS:
         raise BadRequest(

@@ -42,12 +42,17 @@ def write_entries(call: Call, *, delivery: str, token: str, context: Context | N
         TooLarge: the client's answers and their state are over `limit` bytes.
     """
     entries: Entries = [("authorization", f"Bearer {token}"), ("ix-call", call.id), ("ix-delivery", delivery)]
-    carrier: dict[str, str] = {}
-    propagate.inject(carrier, context)
-    entries += [(key.lower(), value) for key, value in carrier.items() if _fits(value)]
+    entries += write_trace(context).items()
     if call.offer.answers or call.offer.request_state:
         entries += _answers(call.offer, limit)
     return entries
+
+
+def write_trace(context: Context | None) -> dict[str, str]:
+    """The trace that a call belongs to, as the configured propagators write it."""
+    carrier: dict[str, str] = {}
+    propagate.inject(carrier, context)
+    return {key.lower(): value for key, value in carrier.items() if _fits(value)}
 
 
 def write_metadata(entries: Entries, *, attempt: int, fence: int = 0) -> Metadata:

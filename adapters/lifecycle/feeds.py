@@ -8,7 +8,7 @@ order: it hands on no piece twice and none out of its order, and says when it ne
 import asyncio
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, cast
@@ -95,7 +95,7 @@ class Feeds:
                 self._fabric.tell(_topic(turn), payload)
 
     @contextmanager
-    def hearing(self, turn: TurnId) -> Iterator[Hearing]:
+    def hearing(self, turn: TurnId) -> Generator[Hearing]:
         """Hear of a turn while this lasts."""
         hearing = Hearing()
         stop = self._fabric.hear(_topic(turn), lambda payload: self._hear(hearing, payload)) if self._fabric else None

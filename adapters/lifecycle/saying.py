@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from adapters.lifecycle.feeds import Chunk, Feeds, Piece
+from adapters.lifecycle.feeds import Chunk, Drafted, Feeds, Piece
 from adapters.messaging.bodies import write_body
 from adapters.messaging.drafts import Draft
 from adapters.messaging.messages import TurnRef
@@ -43,11 +43,11 @@ class Saying:
         self.of = of
         self._fence = fence
         self._feeds = feeds
-        self._number = 0
+        self._number: int = 0
         self._waiting: list[Piece] = []
         self._timer: asyncio.TimerHandle | None = None
         self._grown: dict[str, _Grown] = {}
-        self._drafted = 0
+        self._drafted: int = 0
         self.has_draft = False
 
     def say(self, emission: Delta | Artifact | Progress) -> None:
@@ -87,6 +87,10 @@ class Saying:
             number=self._number,
             body=write_body(artifacts=[each.whole() for each in self._grown.values()]),
         )
+
+    def drafted(self, draft: Draft) -> None:
+        """A draft is kept: whoever missed something may look there."""
+        self._feeds.tell(self.of.turn, Drafted(fence=draft.fence, number=draft.number))
 
     def _piece(self, emission: Delta | Artifact | Progress) -> Piece:
         if isinstance(emission, Progress):

@@ -121,22 +121,22 @@ class Views:
         """
         return open_grant(row.authority, self._seal)
 
-    async def news(self, turn: TurnId) -> AsyncGenerator[News]:
-        """A turn as it stands, and then as it goes on, until it is over.
+    async def news(self, turn: TurnId, hearing: Hearing) -> AsyncGenerator[News]:
+        """A turn as it stands, and then as it goes on, until it is over. Hear of it before this begins, so that what is
+        said in between is not missed.
 
         Raises:
-            InterchangeError: there is no such turn (any more), or the log cannot be read.
+            InterchangeError: the log cannot be read.
         """
-        with self._feeds.hearing(turn) as hearing:  # before the snapshot: what is said in between is in either
-            row = await self.row(turn)
-            if row is None:
-                return
-            view = await self.view(row)
-            yield Snapshot(view=view)
-            if not is_over(view.turn):
-                async with aclosing(self._following(view, hearing)) as following:
-                    async for news in following:
-                        yield news
+        row = await self.row(turn)
+        if row is None:
+            return
+        view = await self.view(row)
+        yield Snapshot(view=view)
+        if not is_over(view.turn):
+            async with aclosing(self._following(view, hearing)) as following:
+                async for news in following:
+                    yield news
 
     async def ended(self, of: TurnRef, *, after: int) -> Turn:
         """Wait until a turn is over, whatever is said meanwhile; what is behind message `after` is looked at."""

@@ -45,7 +45,7 @@ class ConversationLog(Protocol):
         claim: Lease | None = None,
         effects: Sequence[Effect] = (),
     ) -> Appended:
-        """Add messages at the tail, all or none, together with `effects`.
+        """Add messages at the tail, all or none, together with `effects`; where a deferred turn asks, with none.
 
         `opening` lets a conversation that does not exist begin with this. `expect_tail` appends only if that is where
         the conversation ends. `under` appends only while that delivery, of the same conversation, is still its

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-HEAD = "0002"
+HEAD = "0003"
 """The revision of the tables that this version of Interchange reads and writes."""
 
 VERSION_TABLE = "log_version"

@@ -26,7 +26,7 @@ from adapters.messaging.checks import (
 from adapters.messaging.engine import Engine
 from adapters.messaging.errors import LogUnavailable
 from adapters.messaging.messages import LOG, New, Opening, TurnRef
-from adapters.messaging.outcomes import Delivery, Effect, Lease, Outcome
+from adapters.messaging.outcomes import ChangeTurn, Delivery, Effect, Lease, Outcome
 from adapters.messaging.plan import Appended
 from adapters.messaging.requests import Append, Erase, Expire, Extend, Hold, Redrive, Revoke, See, Settle
 from registry.model import AgentName, BadRequest, ConversationId, TurnId
@@ -55,7 +55,10 @@ class Recorder:
         effects: Sequence[Effect] = (),
     ) -> Appended:
         """See `ConversationLog`."""
-        check_messages(conversation, messages)
+        if messages or not _asks(effects):
+            check_messages(conversation, messages)
+        else:
+            check_id("conversation", conversation)
         check_effects(effects)
         if opening is not None:
             check_opening(opening)
@@ -177,3 +180,8 @@ class Recorder:
     async def tidy(self, *, limit: int) -> int:
         """See `Keeping`."""
         return await self._engine.tidy(limit=min(limit, MOST)) if limit > 0 else 0
+
+
+def _asks(effects: Sequence[Effect]) -> bool:
+    """Whether an append says something although no message comes with it: the question of a deferred turn."""
+    return any(isinstance(effect, ChangeTurn) and effect.question is not None for effect in effects)

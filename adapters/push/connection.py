@@ -31,9 +31,15 @@ _WAIT_LIMIT = 3600.0
 
 
 class Untold(InterchangeError):
-    """An attempt to tell a webhook something came to no answer."""
+    """A webhook was not told something. `wait` is for how many seconds it asked to be left alone, `for_ever` that it
+    wants to be told nothing any more."""
 
     code = "untold"
+
+    def __init__(self, message: str, *, wait: float = 0.0, for_ever: bool = False) -> None:
+        super().__init__(message)
+        self.wait = wait
+        self.for_ever = for_ever
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,16 @@ class Answer:
 
     status: int
     wait: float = 0.0
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the webhook has taken what it was told; whoever redirects has not."""
+        return 200 <= self.status < 300
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether there is nobody any more who wants to be told anything."""
+        return self.status == 410
 
 
 class Line:

@@ -5,6 +5,7 @@ again whenever it is told something. The name is resolved here, every address ha
 goes to one of those that passed. Networks that the operator allows are exempt, and may be told without encryption.
 """
 
+import asyncio
 import ipaddress
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 URL_LIMIT = 2048
 """Characters."""
+
+RESOLVE_SECONDS = 5.0
 
 HOST_LIMIT = 253
 """Characters: no name that can be resolved is longer."""
@@ -80,11 +83,13 @@ class Screen:
         return Screened(place=place, addresses=tuple(addresses))
 
     async def _addresses(self, place: Place) -> Sequence[str]:
+        """All addresses of a place; none where they cannot be found out, or not soon."""
         if is_address(place.host):
             return (place.host.strip("[]"),)
         try:
-            return tuple(dict.fromkeys(await self._resolve(place.host, place.port)))
-        except (OSError, UnicodeError):
+            async with asyncio.timeout(RESOLVE_SECONDS):
+                return tuple(dict.fromkeys(await self._resolve(place.host, place.port)))
+        except (OSError, UnicodeError):  # a TimeoutError is an OSError
             return ()
 
     def _is_allowed(self, text: str) -> bool:
@@ -130,12 +135,13 @@ def read_network(text: str) -> Network:
 
 
 def _checked_host(host: str) -> str:
-    host = host.lower().removesuffix(".")
-    if not host or len(host) > HOST_LIMIT or "%" in host:
-        raise BadRequest("A webhook's URL has no host, or one that is no name and no address.")
+    """The host in the one form in which places are compared and certificates are checked."""
     if looks_numeric(host) and not is_address(host):
-        raise BadRequest(f"The webhook's host {host} is not an address in its usual form.")
-    return host
+        raise BadRequest(f"The webhook's host {host[:HOST_LIMIT]} is not an address in its usual form.")
+    name = host.lower().removesuffix(".")
+    if not name or len(name) > HOST_LIMIT or "%" in name:
+        raise BadRequest("A webhook's URL has no host, or one that is no name and no address.")
+    return name
 
 
 def _checked_port(port: int | None, scheme: str) -> int:

@@ -12,6 +12,8 @@ from typing import Any, Final, TypeVar, cast
 from a2a.server.context import ServerCallContext
 from a2a.server.jsonrpc_models import InternalError as Unhandled
 from a2a.server.jsonrpc_models import JSONRPCError
+from a2a.server.request_handlers.request_handler import RequestHandler
+from a2a.server.routes.common import ServerCallContextBuilder
 from a2a.server.routes.jsonrpc_dispatcher import JsonRpcDispatcher
 from a2a.server.routes.rest_dispatcher import RestDispatcher
 from a2a.utils.errors import A2AError, InternalError, InvalidRequestError
@@ -20,8 +22,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gateway.a2a.asked import ASKED, check_terms
-from gateway.a2a.reading import invalid
+from gateway.a2a.asked import ASKED, OLDEST, Asked, check_terms
+from gateway.a2a.asking import invalid
+from gateway.a2a.older_bindings import OlderJsonRpc
 
 logger = logging.getLogger(__name__)
 
@@ -33,12 +36,19 @@ T = TypeVar("T")
 
 
 class JsonRpc(JsonRpcDispatcher):
-    """The binding of JSON-RPC."""
+    """The binding of JSON-RPC, and that of 0.3 on the same URL."""
+
+    def __init__(self, handler: RequestHandler, contexts: ServerCallContextBuilder) -> None:
+        super().__init__(handler, contexts)
+        self._older = OlderJsonRpc(handler, contexts)
 
     async def handle_requests(self, request: Request) -> Response:
         """Answer a request, first of all in which version it is: the methods of others have other names."""
+        asked: Asked = request.scope[ASKED]
+        if asked.revision == OLDEST:
+            return await self._older.handle_requests(request)
         try:
-            check_terms(request.scope[ASKED])
+            check_terms(asked)
         except A2AError as error:
             return self._generate_error_response(_id_of(await request.json()), error)
         return await super().handle_requests(request)

@@ -18,6 +18,7 @@ from starlette.types import Scope
 
 from gateway.a2a.cards import Offer, agent_url, write_card
 from gateway.a2a.conditions import is_unchanged
+from gateway.a2a.older_card import with_older
 from gateway.a2a.signing import CardSigner
 from registry.catalog import AgentEntry, SkillEntry
 from registry.model import Pin
@@ -54,8 +55,8 @@ class Page:
     last_modified: str  # the same as a date of HTTP
 
 
-View: TypeAlias = tuple[Pin, ...]
-"""The pins of an agent and of the skills that are shown: a card says nothing that a pin does not cover."""
+View: TypeAlias = tuple[bool, Pin, *tuple[Pin, ...]]
+"""Whether all interfaces are shown, and the pins of an agent and of the skills that are: a card says nothing else."""
 
 
 class CardDesk:
@@ -78,25 +79,41 @@ class CardDesk:
         """Where an agent's card is."""
         return f"{agent_url(self._offer.public_url, agent)}/.well-known/agent-card.json"
 
-    def answer(self, scope: Scope, entry: AgentEntry, skills: Sequence[SkillEntry], *, public: bool) -> Response:
+    def answer(
+        self,
+        scope: Scope,
+        entry: AgentEntry,
+        skills: Sequence[SkillEntry],
+        *,
+        public: bool,
+        all_interfaces: bool = False,
+    ) -> Response:
         """Answer an HTTP request for the card of an agent that shows these skills.
 
-        `public`: anybody at all may read this card, and it was asked for without a token.
+        `public`: anybody at all may read this card, and it was asked for without a token. `all_interfaces`: it shows
+        them though nobody asked for them.
         """
         method: str = scope["method"]
         if method == "OPTIONS":
             return Response(status_code=204, headers={"Allow": _ALLOWED, **(_PREFLIGHT if public else {})})
         if method not in {"GET", "HEAD"}:
             return _refusal(405, "method_not_allowed", f"A card can be read: {_ALLOWED}.", allow=_ALLOWED)
-        if not _asks_for_what_there_is(scope["query_string"]):
+        asked = _interfaces_asked_for(scope["query_string"])
+        if not asked <= {"all"}:
             return _refusal(400, "invalid_request", "The only value of interfaces is all.")
-        return _write(scope, self._page(entry, skills), _FOR_ALL if public else _FOR_ONE)
+        page = self._page(entry, skills, all_interfaces=all_interfaces or bool(asked))
+        return _write(scope, page, _FOR_ALL if public else _FOR_ONE)
 
-    def _page(self, entry: AgentEntry, skills: Sequence[SkillEntry]) -> Page:
-        view = (entry.pin, *[skill.pin for skill in skills])
+    def card(self, entry: AgentEntry, skills: Sequence[SkillEntry]) -> bytes:
+        """The signed card of an agent that shows these skills, as JSON."""
+        return self._page(entry, skills).body
+
+    def _page(self, entry: AgentEntry, skills: Sequence[SkillEntry], *, all_interfaces: bool = False) -> Page:
+        view = (all_interfaces, entry.pin, *[skill.pin for skill in skills])
         page = self._pages.get(view)
         if page is None:
-            body = self._signer.signed(write_card(entry, skills, self._offer))
+            card = write_card(entry, skills, self._offer, all_interfaces=all_interfaces)
+            body = self._signer.signed(with_older(card), card)
             tag = hashlib.sha256(body).hexdigest()[:32]  # signing is deterministic: same card and key, same tag
             now = int(self._clock())
             page = Page(body=body, etag=f'"{tag}"', modified=now, last_modified=formatdate(now, usegmt=True))
@@ -125,10 +142,10 @@ class _Pages:
             self._size -= len(self._pages.popitem(last=False)[1].body)
 
 
-def _asks_for_what_there_is(query: bytes) -> bool:
-    """`?interfaces=all` asks for every interface of the agent, and both are on its card anyway."""
+def _interfaces_asked_for(query: bytes) -> set[str]:
+    """`?interfaces=all` asks for every interface of the agent, gRPC's too."""
     asked = parse_qs(query.decode("latin-1"), keep_blank_values=True) if query else {}
-    return set(asked.get("interfaces", ())) <= {"all"}
+    return set(asked.get("interfaces", ()))
 
 
 def _write(scope: Scope, page: Page, shared: dict[str, str]) -> Response:

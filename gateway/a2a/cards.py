@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.a2a.asked import OLDEST, VERSION
 from gateway.a2a.card_security import TokenIssuer, security_requirements, security_schemes
 from registry.catalog import AgentEntry, SkillEntry
 from registry.model import Agent, Extension, JsonObject, JsonValue, Skill
@@ -21,23 +22,30 @@ JSON: Final = "application/json"
 TEXT: Final = "text/plain"
 
 _BINDINGS: Final = ("JSONRPC", "HTTP+JSON")  # the first is preferred
+_REVISIONS: Final = (VERSION, OLDEST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """Where the agents are, and whose tokens open them."""
+    """Where the agents are, and whose tokens open them. `grpc` is the address of the gRPC door; empty: on no card."""
 
     public_url: str
     issuer: TokenIssuer
+    grpc: str = ""
 
 
 def agent_url(public_url: str, name: str) -> str:
-    """The one URL of an agent, for both bindings."""
+    """The one URL of an agent, for both bindings of HTTP."""
     return f"{public_url.rstrip('/')}/agents/{name}"
 
 
-def write_card(entry: AgentEntry, skills: Sequence[SkillEntry], offer: Offer) -> JsonObject:
-    """The card of an agent, without signatures; of its skills, it has these and in this order."""
+def write_card(
+    entry: AgentEntry, skills: Sequence[SkillEntry], offer: Offer, *, all_interfaces: bool = False
+) -> JsonObject:
+    """The card of an agent, without signatures; of its skills, it has these and in this order.
+
+    There are clients that refuse a card whole if one of its interfaces is not HTTP: gRPC is only among `all_interfaces`.
+    """
     agent, shown = entry.agent, [found.skill for found in skills]
     modes = [TEXT, JSON] if agent.converses else [JSON]
     taken = [*modes, *agent.input_modes] if agent.converses else modes
@@ -50,8 +58,8 @@ def write_card(entry: AgentEntry, skills: Sequence[SkillEntry], offer: Offer) ->
             "iconUrl": agent.icon_url,
             "documentationUrl": agent.documentation_url,
             "supportedInterfaces": [
-                {"url": agent_url(offer.public_url, agent.name), "protocolBinding": binding, "protocolVersion": "1.0"}
-                for binding in _BINDINGS
+                *_over_http(agent_url(offer.public_url, agent.name)),
+                *([_over_grpc(agent, offer)] if all_interfaces and offer.grpc else []),
             ],
             "capabilities": {
                 "streaming": True,
@@ -66,6 +74,20 @@ def write_card(entry: AgentEntry, skills: Sequence[SkillEntry], offer: Offer) ->
             "skills": [*([_converse(agent)] if agent.converses else []), *(_skill(one, offer) for one in shown)],
         }
     )
+
+
+def _over_http(url: str) -> Sequence[JsonObject]:
+    """Every binding in every revision, the newest first: all at one URL."""
+    return [
+        {"url": url, "protocolBinding": binding, "protocolVersion": revision}
+        for revision in _REVISIONS
+        for binding in _BINDINGS
+    ]
+
+
+def _over_grpc(agent: Agent, offer: Offer) -> JsonObject:
+    """gRPC has no path: which agent is meant, its client says as tenant."""
+    return {"url": offer.grpc, "protocolBinding": "GRPC", "protocolVersion": VERSION, "tenant": agent.name}
 
 
 def without_empty(members: Mapping[str, JsonValue]) -> JsonObject:

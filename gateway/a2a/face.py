@@ -5,15 +5,17 @@ agent is answered exactly as if there were none. The SDK does the bindings over 
 by itself to a request that is none of its operations is answered here.
 """
 
+import json
 import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, Final, NamedTuple, cast
 
-from a2a.auth.user import UnauthenticatedUser
 from a2a.server.context import ServerCallContext
 from a2a.server.routes.common import ServerCallContextBuilder
+from a2a.types import a2a_pb2 as wire
+from google.protobuf.json_format import ParseDict
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 from starlette.requests import Request
@@ -21,13 +23,20 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Router
 from starlette.types import Message, Receive, Scope, Send
 
-from gateway.a2a.asked import ASKED, VERSION, Asked, activated, read_asked
+from gateway.a2a.asked import ASKED, OLDEST, Asked, activated, read_asked, version_of
 from gateway.a2a.bindings import JsonRpc, Rest, operations
 from gateway.a2a.card_desk import CardDesk
-from gateway.a2a.handler import OPENED, RECEIVE, Handle, Handler
+from gateway.a2a.contexts import context_of
+from gateway.a2a.grpc import GrpcBinding
+from gateway.a2a.handler import Handle, Handler
+from gateway.a2a.older import newer_params, revision_of_rest, revision_of_rpc
+from gateway.a2a.older_bindings import OlderRest
 from gateway.a2a.reading import look_around, look_at
 from gateway.bodies import JSON_KEY
+from gateway.config import Limits
+from gateway.limits import PrincipalLimits
 from gateway.live import Live
+from gateway.platform.callers import Callers
 from gateway.principal import VERIFIED
 from gateway.refusals import status_body
 from gateway.sight import Sight
@@ -65,17 +74,36 @@ class A2aFace:
     """Serves all agents. `default_agent` is the one whose card is at the root of the host; empty: none is."""
 
     def __init__(
-        self, *, handle: Handle, live: Live, sight: Sight, desk: CardDesk, default_agent: str, seconds: float
+        self,
+        *,
+        handle: Handle,
+        live: Live,
+        sight: Sight,
+        desk: CardDesk,
+        default_agent: str,
+        limits: PrincipalLimits,
+        seconds: float,
     ) -> None:
         self._handle = handle
         self._live = live
         self._sight = sight
         self._desk = desk
         self._default = default_agent
-        handler = Handler(handle=handle, seconds=seconds)
+        self._handler = handler = Handler(handle=handle, seconds=seconds, limits=limits, extended=self._extended)
         self._rpc = JsonRpc(handler, _Contexts())
-        routes = operations(Rest(handler, _Contexts()))
+        routes = [*operations(Rest(handler, _Contexts())), *OlderRest(handler, _Contexts()).routes()]
         self._rest = Router(routes, default=_no_operation, redirect_slashes=False)
+
+    def over_grpc(self, callers: Callers, limits: Limits) -> GrpcBinding:
+        """The same agents, by the same handler, for the gRPC door."""
+        return GrpcBinding(
+            self._handler,
+            handle=self._handle,
+            sight=self._sight,
+            callers=callers,
+            limits=limits,
+            default_agent=self._default,
+        )
 
     def place(self, path: str) -> Place | None:
         """Which agent a path is about; None where it is about none."""
@@ -127,7 +155,11 @@ class A2aFace:
         """An operation of an agent that the caller may list."""
         is_rpc = place.rest in _RPC
         params = _params(scope) if is_rpc else scope.get(JSON_KEY)
-        asked = read_asked(scope, entry, partial(self._sight.skills_of, verified, entry), params=params)
+        revision = revision_of_rpc(version_of(scope), scope.get(JSON_KEY)) if is_rpc else revision_of_rest(place.rest)
+        skills = partial(self._sight.skills_of, verified, entry)
+        asked = read_asked(
+            scope, entry, skills, params=newer_params(params) if revision == OLDEST else params, revision=revision
+        )
         scope[ASKED] = asked
         answering = _naming_extensions(send, activated(asked))
         attributes = {names.OPERATION: "invoke_agent", names.AGENT_NAME: entry.agent.name}
@@ -171,6 +203,15 @@ class A2aFace:
             return refusal or _nothing()
         return self._desk.answer(scope, seen, self._sight.skills_of(verified, seen), public=False)
 
+    async def _extended(self, asked: Asked) -> wire.AgentCard:
+        """The card of an agent as a caller may see it.
+
+        Raises:
+            InterchangeError: they may not look at it.
+        """
+        await self._handle(look_at(asked.verified, asked.entry.agent.name, seconds=_LOOKING), nowhere)
+        return ParseDict(json.loads(self._desk.card(asked.entry, asked.skills())), wire.AgentCard())
+
     async def _look(self, agent: str, verified: Verified) -> Response | None:
         """Have it decided, and put on record, that somebody looks at an agent; the answer if they may not."""
         try:
@@ -191,21 +232,10 @@ class _Read(Request):
 
 
 class _Contexts(ServerCallContextBuilder):
-    """Hands the handler what the face knows. The handler checks the version itself, and more strictly."""
+    """Hands the handler what the face knows."""
 
     def build(self, request: Request) -> ServerCallContext:
-        asked: Asked = request.scope[ASKED]
-        return ServerCallContext.model_construct(
-            user=UnauthenticatedUser(),  # who asks is in what was asked; nothing of the SDK's decides by this
-            state={
-                ASKED: asked,
-                RECEIVE: request.receive,
-                OPENED: request.scope[_OPENED],
-                "headers": {"A2A-Version": VERSION},
-            },
-            tenant="",
-            requested_extensions=set(asked.extensions),
-        )
+        return context_of(request.scope[ASKED], receive=request.receive, opened=request.scope[_OPENED])
 
 
 def _params(scope: Scope) -> object:

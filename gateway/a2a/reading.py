@@ -1,6 +1,7 @@
 """From a message of A2A to a call in our words. Pure; what is wrong with a message is said in A2A's errors.
 
-One data part that names a skill is an invocation of it; anything else is said to the agent.
+One data part that names a skill is an invocation of it; anything else is said to the agent, and so is whatever goes on
+with a task. Either way it is sent as a turn of the log, under the id that its sender gave it.
 """
 
 import re
@@ -12,27 +13,32 @@ from a2a.types import a2a_pb2 as wire
 from a2a.utils.errors import (
     A2AError,
     ContentTypeNotSupportedError,
-    InvalidParamsError,
-    PushNotificationNotSupportedError,
-    TaskNotFoundError,
     UnsupportedOperationError,
 )
 
 from gateway.a2a.asked import Asked, activated
-from gateway.a2a.parts import read_part
+from gateway.a2a.asking import invalid, read_task_id
+from gateway.a2a.parts import read_part, read_struct
+from gateway.a2a.webhooks import read_webhook
 from policies.identity.tokens import Verified
+from registry.checks import weigh
+from registry.messages import LEVELS
 from registry.model import (
     CATALOG,
+    NO_TURN,
     Action,
     Agent,
+    Attention,
     Call,
     Deadline,
     JsonObject,
     JsonValue,
     Part,
+    Sending,
     Target,
     TargetKind,
     new_call_id,
+    new_turn_id,
 )
 from registry.modes import takes
 
@@ -44,12 +50,20 @@ ID_LENGTH: Final = 256
 INPUT_MODES: Final = ("text/plain", "application/json")
 """What every agent takes, at least."""
 
+BACKGROUND: Final = "interchange/background"
+"""In the metadata of a message: true where it may wait for the off-peak window, and its answer for a review."""
+
+INLINE: Final = "inline"
+"""The id of a webhook that came with a message and has none: the same when the message is sent again."""
+
 _INVOCATION: Final = {"skill", "arguments"}
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]*+={0,2}")
 
 
-def read_message(params: wire.SendMessageRequest, asked: Asked, *, seconds: float) -> Call:
-    """The call that a message asks for.
+def read_message(
+    params: wire.SendMessageRequest, asked: Asked, *, seconds: float, listening: bool = False
+) -> tuple[Call, Sending]:
+    """The call that a message asks for, and how it is sent. `listening`: its sender wants to be told what happens.
 
     Raises:
         A2AError: the message is not whole, or asks for what this agent cannot do.
@@ -57,23 +71,40 @@ def read_message(params: wire.SendMessageRequest, asked: Asked, *, seconds: floa
     message = params.message
     check_size(asked.params)
     _check_message(message)
-    if params.configuration.HasField("task_push_notification_config"):
-        raise PushNotificationNotSupportedError("This agent sends no push notifications: stream the answer instead.")
-    if message.task_id:
-        raise TaskNotFoundError(f"There is no task {_shown(message.task_id)}.")
     _check_bytes(asked.params)
+    sending = _sending(params, listening=listening)
     parts = tuple(map(read_part, message.parts, _data(asked.params, len(message.parts))))
-    invocation = _invocation(parts, asked.entry.agent.name)
     deadline = Deadline.after(seconds)
+    invocation = None if sending.follows else _invocation(parts, asked.entry.agent.name)
     if invocation is not None:
-        return _call(asked.verified, *invocation, deadline=deadline)
+        return replace(_call(asked.verified, *invocation, deadline=deadline), sending=sending), sending
     _check_modes(parts, asked.entry.agent)
-    if not asked.entry.agent.converses:
+    if not asked.entry.agent.converses and not sending.follows:
         raise UnsupportedOperationError(_only_skills(asked))
-    content: dict[str, JsonValue] = {"conversation": message.context_id} if message.context_id else {}
     target = Target(TargetKind.AGENT, asked.entry.agent.name)
-    call = _call(asked.verified, Action.MESSAGE, target, content, deadline=deadline)
-    return replace(call, parts=parts, extensions=activated(asked))
+    call = _call(asked.verified, Action.MESSAGE, target, {}, deadline=deadline)
+    return replace(call, parts=parts, extensions=activated(asked), sending=sending), sending
+
+
+def _sending(params: wire.SendMessageRequest, *, listening: bool) -> Sending:
+    """How a message becomes a turn, or goes on with one."""
+    message, configuration = params.message, params.configuration
+    metadata = read_struct(message.metadata)
+    webhook = None
+    if configuration.HasField("task_push_notification_config"):
+        where = "configuration.taskPushNotificationConfig"
+        webhook = read_webhook(configuration.task_push_notification_config, INLINE, where=where)
+    waits = Attention.LEAVES if configuration.return_immediately else Attention.WAITS
+    return Sending(
+        message=message.message_id,
+        turn=new_turn_id(),
+        follows=read_task_id(message.task_id) if message.task_id else NO_TURN,
+        context=message.context_id,
+        attention=Attention.LISTENS if listening else waits,
+        background=metadata.get(BACKGROUND) is True,
+        webhook=webhook,
+        metadata=metadata,
+    )
 
 
 def _call(verified: Verified, action: Action, target: Target, content: JsonObject, *, deadline: Deadline) -> Call:
@@ -88,6 +119,7 @@ def _call(verified: Verified, action: Action, target: Target, content: JsonObjec
         groups=verified.groups,
         groups_before=verified.groups_behind,
         turn=verified.turn,
+        fence=verified.fence,
         door="a2a",
     )
 
@@ -137,6 +169,11 @@ def _check_message(message: wire.Message) -> None:
     for number, part in enumerate(message.parts):
         if part.WhichOneof("content") is None:
             faults[f"message.parts[{number}]"] = "must have one of text, raw, url and data"
+    metadata = read_struct(message.metadata)
+    if weigh(metadata, levels=LEVELS) is None:
+        faults["message.metadata"] = f"nests deeper than {LEVELS} levels"
+    if not isinstance(metadata.get(BACKGROUND, False), bool):
+        faults[f"message.metadata.{BACKGROUND}"] = "must be true or false"
     if faults:
         raise invalid(faults)
 
@@ -172,27 +209,6 @@ def _data(params: object, count: int) -> list[JsonValue]:
 
 def _member(value: object, name: str) -> object:
     return cast("Mapping[str, object]", value).get(name) if isinstance(value, Mapping) else None
-
-
-class _Violations(dict[str, Any]):
-    """Faults by field. The SDK writes them as `google.rpc.BadRequest`; it would write them a second time as metadata
-    of the `ErrorInfo`, whose values must be strings, so to whoever looks in there is nothing."""
-
-    def __init__(self, faults: Mapping[str, str]) -> None:
-        super().__init__()
-        self._errors = [{"field": field, "message": message} for field, message in faults.items()]
-
-    def get(self, key: str, default: Any = None) -> Any:
-        return self._errors if key == "errors" else default
-
-    def __getitem__(self, key: str) -> Any:
-        return self._errors if key == "errors" else super().__getitem__(key)
-
-
-def invalid(faults: Mapping[str, str]) -> A2AError:
-    """What is wrong, by the place where it is."""
-    said = "; ".join(f"{field} {message}" for field, message in list(faults.items())[:20])
-    return InvalidParamsError(f"The parameters do not fit: {said}.", _Violations(faults))
 
 
 def unknown_skill() -> A2AError:

@@ -1,7 +1,8 @@
 """Signatures of cards: a JWS over the canonical form of what is served (A2A 1.0, section 8.4).
 
-The card that is signed is the card that is served, to the byte: whoever reads it through an SDK's types writes the same
-canonical form again, because `cards` puts nothing into it that those types would drop. The key is the gateway's own for
+The card that is signed is the card that is served, to the byte. Whoever reads it through an SDK's types of 1.0 writes
+another form, without the members of 0.3, which is signed as well; those types drop nothing else, because `cards` puts
+nothing else into it that they would. The key is the gateway's own for
 cards, published beside the one of internal tokens.
 """
 
@@ -18,7 +19,12 @@ class CardSigner:
         self._key = key
         self._header: JsonObject = {"typ": "JOSE", "jku": key_set_url(public_url)}
 
-    def signed(self, card: JsonObject) -> bytes:
-        """A card with its signature, as it goes over the wire."""
-        protected, signature = self._key.sign_detached(canonical(card), self._header)
-        return canonical({**card, "signatures": [{"protected": protected, "signature": signature}]})
+    def signed(self, card: JsonObject, *readings: JsonObject) -> bytes:
+        """A card as it goes over the wire, with a signature of itself and one of each of its readings: of what it is to
+        those who pass over some of its members."""
+        forms = [card, *(reading for reading in readings if reading != card)]
+        return canonical({**card, "signatures": [self._signature(form) for form in forms]})
+
+    def _signature(self, form: JsonObject) -> JsonObject:
+        protected, signature = self._key.sign_detached(canonical(form), self._header)
+        return {"protected": protected, "signature": signature}

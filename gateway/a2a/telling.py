@@ -1,154 +1,147 @@
-"""How a call is told as a stream: what it emits in, events of A2A out. Pure but for ids and the clock.
+"""How a turn is told as a stream of A2A: the news of it in, events out. Pure but for ids of what is not in the log.
 
-If the end comes before anything else, the stream is that one message (A2A 1.0, section 3.1.2). Otherwise a task is
-announced first, updates follow in the order in which things happened, and a last status closes it. The pieces of an
-answer grow an artifact. What came in pieces is closed by one update that is all of it and replaces them: whatever was
-lost or changed on the way it ends right, and clients that keep only what is whole (google-adk) have something to keep.
+First comes the task as it stands, then updates in the order of the log, and between them pieces of what is being said;
+the pieces of an answer grow the artifact `answer`. Once the turn is over, every artifact is told whole, in place of its
+pieces and marked as the last chunk, and then the status. So whatever was lost or changed on the way ends as the log has
+it: a stream ends as the task that somebody reads who was not there. What pieces were told of and is not in the log in
+the end is emptied.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from a2a.types import a2a_pb2 as wire
 
-from gateway.a2a.writing import Ids, answer_parts, write_answer, write_artifact, write_end, write_failure, write_status
-from registry.model import (
-    Artifact,
-    Call,
-    Delta,
-    Emission,
-    InterchangeError,
-    Item,
-    JsonValue,
-    Part,
-    Progress,
-    Result,
-    Said,
-)
+from adapters.lifecycle.feeds import Piece
+from adapters.lifecycle.views import Logged, News, Snapshot, TurnView, is_over
+from adapters.messaging.messages import Kind, Message
+from adapters.messaging.turns import ENDED
+from gateway.a2a.parts import fill, write_part
+from gateway.a2a.tasks import body_of, ids_of, is_agents, is_heard, write_logged, write_made, write_task
+from gateway.a2a.writing import Ids, timestamp, write_message
+from registry.model import JsonValue, Part, Progress
 
 Event: TypeAlias = wire.Message | wire.Task | wire.TaskStatusUpdateEvent | wire.TaskArtifactUpdateEvent
 
-ANSWER: Final = "answer"
-"""The artifact that the pieces of an answer make."""
+_SAID = frozenset({Kind.SAID, Kind.UPDATED})
 
 
 class Telling:
-    """The telling of one call."""
+    """The telling of one turn to one client, who wants so many messages of its `history` first (None: all)."""
 
-    def __init__(self, call: Call, ids: Ids) -> None:
-        self._call = call
-        self._ids = ids
-        self._begun = False
-        self._said: list[Part] = []
-        self._told: list[Part] = []
-        self._made: set[str] = set()
-        self._unfinished: set[str] = set()
+    def __init__(self, *, history: int | None = None) -> None:
+        self._most = history
+        self._view: TurnView | None = None
+        self._held: Message | None = None
+        self._over = False
+        self._waits = False
+        self._at = 0.0
+        self._told: set[str] = set()
 
-    def on(self, emission: Emission) -> Iterator[Event]:
-        """The events that tell of something on the way."""
-        if not self._begun:
-            self._begun = True
-            status = write_status(wire.TASK_STATE_WORKING, self._ids)
-            yield wire.Task(id=self._ids.task, context_id=self._ids.context, status=status)
-        match emission:
-            case Progress():
-                yield self._working([Part(text=emission.text)] if emission.text else [], _progress(emission))
-            case Said():
-                self._said += emission.parts
-                yield self._working(emission.parts, None)
-            case Artifact():
-                made = _apart(emission)
-                yield self._artifact(made, append=made.append and made.id in self._made, last=made.last)
-            case Delta(artifact=""):
-                yield self._piece(emission.part)
-            case Delta():
-                piece = _apart(Artifact(id=emission.artifact, parts=(emission.part,)))
-                yield self._artifact(piece, append=piece.id in self._made)
-            case Item():  # of an operator's answer
-                return
+    @property
+    def has_begun(self) -> bool:
+        """Whether something was told."""
+        return self._view is not None
 
-    def end(self, result: Result) -> Iterator[Event]:
-        """The events that tell of a good end."""
-        if not self._begun:
-            yield write_answer(result, self._ids)
+    @property
+    def has_ended_before(self) -> bool:
+        """Whether the turn had ended when the telling began."""
+        return self._over and self._known().turn.state in ENDED
+
+    def on(self, news: News) -> Iterator[Event]:
+        """The events that tell of something new."""
+        if isinstance(news, Snapshot):
+            yield self._begin(news.view)
             return
-        parts = self._unsaid(result)
-        if self._told:
-            yield self._whole(Artifact(id=ANSWER, parts=tuple(parts or _joined(self._told))))
-            parts = ()
-        yield from [self._whole(artifact) for artifact in result.artifacts if artifact.id in self._unfinished]
-        yield self._status(write_status(wire.TASK_STATE_COMPLETED, self._ids, parts, metadata=result.metadata))
+        yield from self._let_go()
+        if isinstance(news, Logged):
+            yield from self._logged(news)
+            return
+        if self._waits:
+            self._waits = False
+            yield self._working()
+        yield from map(self._piece, news.pieces)
 
-    def failure(self, error: InterchangeError) -> Iterator[Event]:
-        """The events that tell of a bad end.
-
-        Raises:
-            A2AError: nothing was told yet, and it is the request or the gateway that is at fault.
-        """
-        if self._begun:
-            yield self._status(write_end(error, self._call, self._ids))
-        else:
-            yield write_failure(error, self._call, self._ids)
-
-    def _unsaid(self, result: Result) -> Sequence[Part]:
-        """What is left of an answer once its whole messages were told."""
-        if not result.turn:
-            return answer_parts(result)
-        count = len(self._said)
-        return result.parts[count:] if list(result.parts[:count]) == self._said else result.parts
-
-    def _piece(self, part: Part) -> Event:
-        """One more piece of the answer."""
-        append = bool(self._told)
-        self._told.append(part)
-        return self._artifact(Artifact(id=ANSWER, parts=(part,)), append=append)
-
-    def _whole(self, artifact: Artifact) -> Event:
-        """The last that is told of an artifact: all of it."""
-        return self._artifact(artifact, append=False, last=True)
-
-    def _artifact(self, artifact: Artifact, *, append: bool, last: bool = False) -> Event:
-        self._made.add(artifact.id)
-        (self._unfinished.discard if last else self._unfinished.add)(artifact.id)
-        return wire.TaskArtifactUpdateEvent(
-            task_id=self._ids.task,
-            context_id=self._ids.context,
-            artifact=write_artifact(artifact),
-            append=append,
-            last_chunk=last,
+    def end(self, found: TurnView | None = None) -> Iterator[Event]:
+        """The events that tell how it ended; none where it goes on, or had ended before. `found`: as it stands now."""
+        view = found or self._view
+        if view is None or self._over or not is_over(view.turn):
+            return
+        task = write_task(view)
+        whole = {artifact.artifact_id for artifact in task.artifacts}
+        for lost in sorted(self._told - whole):
+            yield self._whole(wire.Artifact(artifact_id=lost, parts=[write_part(Part(text=""))]), task)
+        for artifact in task.artifacts:
+            yield self._whole(artifact, task)
+        yield wire.TaskStatusUpdateEvent(
+            task_id=task.id,
+            context_id=task.context_id,
+            status=task.status,
+            metadata=task.metadata if task.HasField("metadata") else None,
         )
 
-    def _working(self, parts: Sequence[Part], metadata: dict[str, JsonValue] | None) -> Event:
-        return self._status(write_status(wire.TASK_STATE_WORKING, self._ids, parts, metadata=metadata))
+    def _begin(self, view: TurnView) -> wire.Task:
+        task = write_task(view, history=self._most)
+        self._view = view
+        self._over = is_over(view.turn)
+        self._waits = task.status.state == wire.TASK_STATE_SUBMITTED
+        self._at = view.turn.changed_at
+        self._told = {artifact.artifact_id for artifact in task.artifacts}
+        return task
 
-    def _status(self, status: wire.TaskStatus) -> Event:
-        return wire.TaskStatusUpdateEvent(task_id=self._ids.task, context_id=self._ids.context, status=status)
+    def _logged(self, news: Logged) -> Iterator[Event]:
+        """A message of the log. Of a turn that is over by now it may be the end: that is told by `end`."""
+        view = self._known()
+        self._view = replace(view, turn=news.turn, messages=(*view.messages, news.message), draft=())
+        self._held = news.message
+        if not is_over(news.turn):
+            yield from self._let_go()
 
+    def _let_go(self) -> Iterator[Event]:
+        """Tell of the message that might have been the end, and was not."""
+        message, self._held = self._held, None
+        view = self._known()
+        if message is None or message.kind not in _SAID or not is_agents(message, view.turn):
+            return
+        self._at = max(self._at, message.at)
+        self._waits = False
+        body = body_of(message)
+        if body.parts and (is_heard(message) or message.kind is Kind.UPDATED):
+            yield self._working(write_logged(message, body, view.turn, ids_of(view)))
 
-def _apart(artifact: Artifact) -> Artifact:
-    """An artifact of the agent's, never to be taken for its answer, and with a part, as the protocol wants it."""
-    name = f"{artifact.id}-artifact" if artifact.id == ANSWER else artifact.id
-    return replace(artifact, id=name, parts=artifact.parts or (Part(text=""),))
+    def _piece(self, piece: Piece) -> Event:
+        if isinstance(piece, Progress):
+            return self._progress(piece)
+        made = write_made(piece)
+        append = piece.append and made.artifact_id in self._told
+        self._told.add(made.artifact_id)
+        ids = self._ids()
+        return wire.TaskArtifactUpdateEvent(task_id=ids.task, context_id=ids.context, artifact=made, append=append)
 
+    def _progress(self, progress: Progress) -> Event:
+        """How far it is, for whoever draws a bar."""
+        said = write_message([Part(text=progress.text)], self._ids()) if progress.text else None
+        event = self._working(said)
+        total: dict[str, JsonValue] = {} if progress.total is None else {"interchange/total": progress.total}
+        fill(event.metadata, {"interchange/progress": progress.progress, **total})
+        return event
 
-def _progress(progress: Progress) -> dict[str, JsonValue]:
-    """How far it is, for whoever draws a bar."""
-    total: dict[str, JsonValue] = {} if progress.total is None else {"interchange/total": progress.total}
-    return {"interchange/progress": progress.progress, **total}
+    def _working(self, message: wire.Message | None = None) -> wire.TaskStatusUpdateEvent:
+        ids = self._ids()
+        status = wire.TaskStatus(state=wire.TASK_STATE_WORKING, timestamp=timestamp(self._at), message=message)
+        return wire.TaskStatusUpdateEvent(task_id=ids.task, context_id=ids.context, status=status)
 
+    def _whole(self, artifact: wire.Artifact, task: wire.Task) -> Event:
+        """The last that is told of an artifact: all of it."""
+        return wire.TaskArtifactUpdateEvent(
+            task_id=task.id, context_id=task.context_id, artifact=artifact, append=False, last_chunk=True
+        )
 
-def _joined(parts: Sequence[Part]) -> list[Part]:
-    """Parts with neighbouring plain texts made one, so that however a text was cut it is the same."""
-    joined: list[Part] = []
-    for part in parts:
-        before = joined[-1] if joined else None
-        if _is_plain(part) and before is not None and _is_plain(before):
-            joined[-1] = Part(text=f"{before.text}{part.text}")
-        else:
-            joined.append(part)
-    return joined
+    def _ids(self) -> Ids:
+        return ids_of(self._known())
 
-
-def _is_plain(part: Part) -> bool:
-    return part == Part(text=part.text) and part.text is not None
+    def _known(self) -> TurnView:
+        if self._view is None:
+            raise RuntimeError("a turn was told of before it was there")
+        return self._view

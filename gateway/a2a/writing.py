@@ -1,7 +1,8 @@
-"""From what came of a call to A2A's words: a message, or a task that says how its work ended.
+"""From what kept a call from succeeding to A2A's words, and the pieces that all answers are made of.
 
-What is wrong with a request is an error of the protocol; that work failed or was refused is a task in that state, which
-an agent or a model can read and act on. What may not be told is not in our errors' messages to begin with.
+What is wrong with a request is an error of the protocol; that work was refused before anything was written down is a
+task in that state, which an agent or a model can read and act on, and which nobody finds afterwards. What may not be
+told is not in our errors' messages to begin with.
 """
 
 import time
@@ -10,22 +11,22 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from a2a.types import a2a_pb2 as wire
-from a2a.utils.errors import A2AError, InternalError, InvalidAgentResponseError, InvalidParamsError
+from a2a.utils.errors import A2AError, InternalError, InvalidParamsError, UnsupportedOperationError
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from adapters.messaging.errors import IdConflict
+from gateway.a2a.asking import invalid, no_task
 from gateway.a2a.parts import fill, write_parts
-from gateway.a2a.reading import invalid, unknown_skill
+from gateway.a2a.reading import unknown_skill
 from registry.model import (
     Artifact,
     Call,
     FarSideError,
-    FarSideFault,
     InterchangeError,
     InvalidArguments,
     JsonObject,
     JsonValue,
     Part,
-    Result,
     TargetKind,
     new_call_id,
 )
@@ -42,27 +43,6 @@ class Ids:
 
     context: str
     task: str
-
-
-def write_answer(result: Result, ids: Ids) -> wire.Message | wire.Task:
-    """The end of a call that went well: a message, or a task where artifacts were made."""
-    if not result.artifacts:
-        return write_message(answer_parts(result), Ids(context=ids.context, task=""), metadata=result.metadata)
-    artifacts = [write_artifact(artifact) for artifact in result.artifacts]
-    if answer_parts(result):
-        status = write_status(wire.TASK_STATE_COMPLETED, ids, answer_parts(result), metadata=result.metadata)
-    else:
-        status = write_status(wire.TASK_STATE_COMPLETED, ids)
-    return wire.Task(id=ids.task, context_id=ids.context, status=status, artifacts=artifacts)
-
-
-def answer_parts(result: Result) -> Sequence[Part]:
-    """What a result says: an agent's words, or the one data part that a skill's result is."""
-    if result.parts:
-        return result.parts
-    if result.turn:
-        return () if result.artifacts else (Part(text=""),)
-    return (Part(data=result.structured, media_type="application/json"),)
 
 
 def write_failure(error: InterchangeError, call: Call, ids: Ids) -> wire.Task:
@@ -90,14 +70,14 @@ def _protocol_error(error: InterchangeError, call: Call) -> A2AError | None:
     if isinstance(error, InvalidArguments):
         field = _field_of_skill if call.target.kind is TargetKind.SKILL else _field_of_message
         return invalid({field(fault.path): fault.sentence for fault in error.faults})
-    if isinstance(error, FarSideError) and error.fault is FarSideFault.GARBLED:
-        return InvalidAgentResponseError(f"{error.message} It is call {call.id}.")
+    if isinstance(error, IdConflict):
+        return invalid({"message.messageId": "was used for another message before"})
     match error.code:
         case "unknown" if call.target.kind is TargetKind.SKILL:
             return unknown_skill()
         case "unknown" | "bad_request":
             return InvalidParamsError(error.message)
-        case "internal" | "audit_unavailable" | "unauthenticated":
+        case "internal" | "audit_unavailable" | "unauthenticated" | "unavailable":  # to ask again is safe, with its id
             return InternalError(f"{error.message} It is call {call.id}.")
         case _:
             return None
@@ -114,6 +94,26 @@ def _field_of_message(pointer: str) -> str:
         f"[{step}]" if step.isdigit() else ".contextId" if step == "conversation" else f".{step}"
         for step in pointer.split("/")[1:]
     )
+
+
+def turn_error(error: InterchangeError, call: Call) -> A2AError:
+    """What kept an operation on a task from succeeding; whoever may not know of a task hears that there is none."""
+    match error.code:
+        case "unknown" | "denied":
+            return no_task(call.target.name)
+        case "bad_request":
+            return InvalidParamsError(error.message)
+        case _:
+            return cut_short(error, call)
+
+
+def cut_short(error: InterchangeError, call: Call) -> A2AError:
+    """Why nothing more is told of a task, which may go on all the same."""
+    match error.code:
+        case "denied" | "needs_approval" | "needs_scope" | "refused":
+            return UnsupportedOperationError(error.message)
+        case _:
+            return InternalError(f"{error.message} It is call {call.id}.")
 
 
 def gateway_failed(call: str) -> A2AError:
@@ -139,7 +139,7 @@ def write_status(
     state: TaskState, ids: Ids, parts: Sequence[Part] = (), *, metadata: JsonObject | None = None
 ) -> wire.TaskStatus:
     """Where a task is, as of now, and what is said about it."""
-    status = wire.TaskStatus(state=state, timestamp=_now())
+    status = wire.TaskStatus(state=state, timestamp=timestamp(time.time()))
     if parts:
         status.message.CopyFrom(write_message(parts, ids, metadata=metadata))
     return status
@@ -155,7 +155,7 @@ def write_artifact(artifact: Artifact) -> wire.Artifact:
     )
 
 
-def _now() -> Timestamp:
-    """This instant to the millisecond (section 5.6.1)."""
-    milliseconds = time.time_ns() // 1_000_000
+def timestamp(seconds: float) -> Timestamp:
+    """An instant, in seconds since the epoch, to the millisecond (section 5.6.1)."""
+    milliseconds = int(seconds * 1000)
     return Timestamp(seconds=milliseconds // 1000, nanos=milliseconds % 1000 * 1_000_000)

@@ -99,6 +99,7 @@ def read_call(
         groups=verified.groups,
         groups_before=verified.groups_behind,
         turn=verified.turn,
+        fence=verified.fence,
         door="mcp",
         offer=offer,
     )

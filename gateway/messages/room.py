@@ -6,9 +6,10 @@ does not need it, or works on its tables (`gateway.messages.tables`).
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
+from adapters.messaging.fabric import Fabric
 from adapters.messaging.migrate import HEAD
 from adapters.messaging.opening import OpenLog, open_fabric, open_log
 from gateway.config import Config
@@ -22,10 +23,16 @@ from registry.model import Call, Emit, Refused, Result
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageRoom:
-    """Who finds conversations before a decision, and who answers calls about them after it."""
+    """Who finds conversations before a decision, and who answers calls about them after it.
+
+    `opened` is the log itself where turns are carried out here, and `fabric` what reaches other gateways, if anything
+    does.
+    """
 
     find: FindConversation
     answer: FarSide
+    opened: OpenLog | None = None
+    fabric: Fabric | None = None
 
 
 OpenRoom = Callable[[Config], AbstractAsyncContextManager[MessageRoom]]
@@ -43,14 +50,14 @@ async def served_log(config: Config) -> AsyncGenerator[MessageRoom]:
     Raises:
         BadRequest, Refused, LogUnavailable: it cannot be opened; it says why.
     """
-    async with _opened(config) as opened, upkeep(opened, config.log):
-        yield _room(config, opened)
+    async with _opened(config) as (opened, fabric), upkeep(opened, config.log):
+        yield replace(_room(config, opened), opened=opened, fabric=fabric if config.fabric.nats else None)
 
 
 @asynccontextmanager
 async def quiet_log(config: Config) -> AsyncGenerator[MessageRoom]:
     """The log as it is: nothing happens to it that nobody asks for. Raises as `served_log` does."""
-    async with _opened(config) as opened:
+    async with _opened(config) as (opened, _):
         yield _room(config, opened)
 
 
@@ -61,9 +68,9 @@ async def no_log(_: Config) -> AsyncGenerator[MessageRoom]:
 
 
 @asynccontextmanager
-async def _opened(config: Config) -> AsyncGenerator[OpenLog]:
+async def _opened(config: Config) -> AsyncGenerator[tuple[OpenLog, Fabric]]:
     async with open_fabric(config.fabric.nats) as fabric, open_log(log_url(config), fabric=fabric) as opened:
-        yield opened
+        yield opened, fabric
 
 
 def _room(config: Config, opened: OpenLog) -> MessageRoom:

@@ -1,4 +1,4 @@
-"""The operators' doors: a service whose every method is one call, all by one translation.
+"""Doors for operators, and for agents: a service whose every method is one call, all by one translation.
 
 A request becomes a call whose content is the request as proto3 JSON; the corridor decides it, and the result's JSON
 becomes the response, or each item of a stream does. Nothing here knows what an operation does, and nothing has a way
@@ -6,17 +6,18 @@ around the corridor. Whoever calls is known, and has a place, before the request
 """
 
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from typing import Any, TypeAlias, cast
 
 from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
-from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.json_format import MessageToDict, ParseDict, SerializeToJsonError
 from google.protobuf.message import DecodeError, Message
 
 from gateway.limits import PrincipalLimits
 from gateway.operators import AskedBy
+from gateway.platform.callers import Callers
 from gateway.platform.rpc import (
     Behaviour,
     Context,
@@ -38,13 +39,13 @@ from registry.model import (
     JsonObject,
     Principal,
     Result,
-    Unauthenticated,
     new_call_id,
     nowhere,
 )
 
-Verify: TypeAlias = Callable[[str], Awaitable[Verified]]
 Handle: TypeAlias = Callable[[Call, Emit], Awaitable[Result]]
+Within: TypeAlias = Callable[[str, Verified], JsonObject]
+"""What a request gets besides what it says, by its method and by whoever makes it; raises where they may not."""
 
 
 MESSAGE = 16 << 20
@@ -58,8 +59,14 @@ LARGE_AT_A_TIME = 2
 90 MB while its message is translated, and that is before anybody decides whether it is allowed."""
 
 
+def _nothing_besides(_method: str, _verified: Verified) -> JsonObject:
+    return {}
+
+
 class OperationsFace:
-    """Answers one service. `large` are the methods that carry a manifest or a descriptor set; others carry names."""
+    """Answers one service. `large` are the methods that carry a manifest or a descriptor set; of others a request has
+    at most `most` bytes. `door` is how the audit calls it. `at_a_time` and `streams_at_a_time` are how many RPCs a
+    principal may have in hand."""
 
     def __init__(
         self,
@@ -67,17 +74,25 @@ class OperationsFace:
         *,
         asked_by: AskedBy,
         handle: Handle,
-        verify: Verify,
+        callers: Callers,
         large: frozenset[str] = frozenset(),
+        door: str = "platform",
+        within: Within = _nothing_besides,
+        most: int = SMALL_MESSAGE,
+        at_a_time: int = AT_A_TIME,
+        streams_at_a_time: int = AT_A_TIME,
     ) -> None:
         self._service = of
         self._asked_by = asked_by
         self._handle = handle
-        self._verify = verify
+        self._callers = callers
         self._large = large
-        self._places = PrincipalLimits(calls=AT_A_TIME)
+        self._door = door
+        self._within = within
+        self._most = most
+        self._places = PrincipalLimits(calls=at_a_time)
         self._large_places = PrincipalLimits(calls=LARGE_AT_A_TIME)
-        self._streams = PrincipalLimits(calls=AT_A_TIME)
+        self._streams = PrincipalLimits(calls=streams_at_a_time)
 
     def handler(self) -> GenericHandler:
         """The service, ready to be added to a server."""
@@ -116,26 +131,29 @@ class OperationsFace:
     async def _call(
         self, context: Context, method: MethodDescriptor, deadline: Deadline, places: PrincipalLimits
     ) -> Call:
-        verified = await self._verify(_bearer(context))
-        _take_place(context, places, verified.principal)
-        content = await _content(context, method, most=MESSAGE if method.name in self._large else SMALL_MESSAGE)
+        verified = await self._callers.verified_of(context)
+        take_place(context, places, verified.principal)
+        besides = self._within(method.name, verified)
+        said = await _content(context, method, most=MESSAGE if method.name in self._large else self._most)
+        content = {"operation": method.name, **said, **besides}
         asked = self._asked_by(method.name, content)
         return Call(
             id=new_call_id(),
             chain=verified.chain,
             action=asked.action,
             target=asked.target,
-            content={"operation": method.name, **content},
+            content=content,
             deadline=deadline.sooner(verified.expires_at - time.time()) if method.server_streaming else deadline,
             scopes=verified.scopes,
             groups=verified.groups,
             groups_before=verified.groups_behind,
             turn=verified.turn,
-            door="platform",
+            fence=verified.fence,
+            door=self._door,
         )
 
 
-def _take_place(context: Context, places: PrincipalLimits, principal: Principal) -> None:
+def take_place(context: Context, places: PrincipalLimits, principal: Principal) -> None:
     """Count an RPC until its answer has gone out, which a client that does not read it can put off.
 
     Raises:
@@ -158,26 +176,10 @@ async def _content(context: Context, method: MethodDescriptor, *, most: int) -> 
         asked = _class(method.input_type).FromString(data)
     except DecodeError:
         raise BadRequest(f"The request is not a {method.input_type.name}.") from None
-    return cast("JsonObject", MessageToDict(asked))
-
-
-def _bearer(context: Context) -> str:
-    """The one token a call came with.
-
-    Raises:
-        Unauthenticated: there is none, or not one.
-        BadRequest: a header that only the gateway may send.
-    """
-    metadata = [
-        (str(key), value) for key, value in cast("Iterable[tuple[str, object]]", context.invocation_metadata() or ())
-    ]
-    if any(key.startswith("ix-") for key, _ in metadata):
-        raise BadRequest("Metadata that begins with ix- is the gateway's own and may not be sent.")
-    found = [value for key, value in metadata if key == "authorization"]
-    scheme, _, token = str(found[0]).partition(" ") if len(found) == 1 else ("", "", "")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise Unauthenticated("Send one access token as metadata, authorization: Bearer ….")
-    return token.strip()
+    try:
+        return cast("JsonObject", MessageToDict(asked))
+    except SerializeToJsonError:
+        raise BadRequest("The request has a number that JSON does not have.") from None
 
 
 def _class(message: Descriptor) -> type[Message]:

@@ -69,20 +69,38 @@ STATUSES: Mapping[str, grpc.StatusCode] = MappingProxyType(
 """Our errors as gRPC's; any other is INTERNAL, without its text."""
 
 
+class Ended(Exception):
+    """An RPC ends with a status in the words of its face's own protocol."""
+
+    def __init__(
+        self, status: grpc.StatusCode, sentence: str, trailers: tuple[tuple[str, str | bytes], ...] = ()
+    ) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.sentence = sentence
+        self.trailers = trailers
+
+
 def service(
-    name: str, behaviours: Mapping[str, Behaviour], streams: Mapping[str, Streaming] = MappingProxyType({})
+    name: str,
+    behaviours: Mapping[str, Behaviour],
+    streams: Mapping[str, Streaming] = MappingProxyType({}),
+    *,
+    seconds: float = STREAMING_SECONDS,
+    answered_within: float = SECONDS,
 ) -> GenericHandler:
-    """A service by its methods' names, ready to be added to a server."""
+    """A service by its methods' names, ready to be added to a server; `seconds` is the longest a stream may take, and
+    an answer that is none is there within `answered_within`."""
     untyped = cast("Any", grpc)  # its stubs know only blocking handlers
     methods = {
         method: untyped.stream_unary_rpc_method_handler(
-            _answering(f"{name}/{method}", behaviour), response_serializer=_serialised
+            _answering(f"{name}/{method}", behaviour, answered_within), response_serializer=_serialised
         )
         for method, behaviour in behaviours.items()
     }
     methods |= {
         method: untyped.stream_stream_rpc_method_handler(
-            _streaming(f"{name}/{method}", streaming), response_serializer=_serialised
+            _streaming(f"{name}/{method}", streaming, seconds), response_serializer=_serialised
         )
         for method, streaming in streams.items()
     }
@@ -99,12 +117,12 @@ async def only_message(context: Context, *, most: int, seconds: float = READING_
     """
     try:
         async with asyncio.timeout(seconds):
-            message = await _read(context)
+            message = await next_message(context)
             if message is None:
                 raise BadRequest("The request carried no message: send exactly one.")
             if len(message) > most:
                 raise TooLarge(f"The request has {len(message)} bytes; this method takes at most {most}.")
-            if await _read(context) is not None:
+            if await next_message(context) is not None:
                 raise BadRequest("The request carried more than one message: send exactly one.")
             return message
     except TimeoutError:
@@ -120,22 +138,22 @@ def when_done(context: Context, callback: Callable[[], None]) -> None:
     cast("Any", context).add_done_callback(done)
 
 
-async def _read(context: Context) -> bytes | None:
-    """The next message, or None at the end."""
+async def next_message(context: Context) -> bytes | None:
+    """The next message of a request, or None at its end."""
     found = await cast("Awaitable[object]", context.read())
     return found if isinstance(found, bytes) else None
 
 
-def _answering(name: str, behaviour: Behaviour) -> Callable[[object, Context], Awaitable[Message]]:
+def _answering(name: str, behaviour: Behaviour, seconds: float) -> Callable[[object, Context], Awaitable[Message]]:
     """A method that ends in time, and with our errors as statuses."""
 
     async def answer(_: object, context: Context) -> Message:
-        return await _in_time(name, context, SECONDS, lambda deadline: behaviour(context, deadline))
+        return await _in_time(name, context, seconds, lambda deadline: behaviour(context, deadline))
 
     return answer
 
 
-def _streaming(name: str, behaviour: Streaming) -> Callable[[object, Context], Awaitable[None]]:
+def _streaming(name: str, behaviour: Streaming, seconds: float) -> Callable[[object, Context], Awaitable[None]]:
     """The same of a method whose answer is a stream."""
 
     async def send(context: Context, message: Message) -> None:
@@ -149,7 +167,7 @@ def _streaming(name: str, behaviour: Streaming) -> Callable[[object, Context], A
         await _in_time(
             name,
             context,
-            STREAMING_SECONDS,
+            seconds,
             lambda deadline: behaviour(context, deadline, lambda message: send(context, message)),
         )
 
@@ -166,16 +184,20 @@ async def _in_time(
     try:
         async with limit:
             return await behaviour(deadline)
+    except Ended as ended:
+        end: Ended | InterchangeError = ended.with_traceback(None)
     except InterchangeError as error:
         # Without the frames that it went through: they hold the request until the garbage is looked at.
-        failure = error.with_traceback(None)
+        end = error.with_traceback(None)
     except Exception:
         if limit.expired():
-            failure = DeadlinePassed("The call took longer than it may.")
+            end = DeadlinePassed("The call took longer than it may.")
         else:
             log.exception("an RPC failed", extra={"method": name})
-            failure = InterchangeError("The gateway failed; its log says why.")
-    return await _abort(context, failure)
+            end = InterchangeError("The gateway failed; its log says why.")
+    if isinstance(end, Ended):
+        await context.abort(end.status, end.sentence, end.trailers)
+    return await _abort(context, end)
 
 
 async def _abort(context: Context, error: InterchangeError) -> NoReturn:
@@ -184,12 +206,12 @@ async def _abort(context: Context, error: InterchangeError) -> NoReturn:
     if status is None:
         log.error("an error without a status: %s", error.message, extra={"code": error.code})
         await context.abort(grpc.StatusCode.INTERNAL, "The gateway failed; its log says why.", ((CODE, "internal"),))
-    await context.abort(status, _cut(error.message), ((CODE, error.code),))
+    await context.abort(status, cut(error.message), ((CODE, error.code),))
 
 
-def _cut(message: str) -> str:
-    """A sentence at a length that arrives."""
-    kept = sum(length <= SENTENCE for length in accumulate(map(_encoded, message[:SENTENCE])))
+def cut(message: str, *, most: int = SENTENCE) -> str:
+    """A sentence at a length that arrives: at most so many bytes as gRPC sends it."""
+    kept = sum(length <= most for length in accumulate(map(_encoded, message[:most])))
     return message if kept == len(message) else f"{message[:kept]}… ({len(message) - kept} more characters)"
 
 

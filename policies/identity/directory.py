@@ -1,8 +1,8 @@
 """The directory: which persons, agents and services the company knows, and what they are to policies.
 
-Read from `directory.toml` once and immutable; a changed file is a new `Directory`. It says what kind of principal a
-verified token stands for, and gives each principal its standing (groups closed over nesting, clearance). Whoever is
-not listed has no groups and clearance INTERNAL. It verifies nothing; `tokens` does.
+Read from `directory.toml` and immutable; a changed file is a new `Directory`. It says what kind of principal a verified
+token stands for, and gives each principal its standing (groups closed over nesting, clearance, whether it is disabled).
+Whoever is not listed has no groups and clearance INTERNAL. It verifies nothing; `tokens` does.
 """
 
 import re
@@ -26,16 +26,16 @@ _NO_DOMAIN = Domain("")
 _AGENT_NAME = re.compile(r"[a-z0-9_]{1,40}")
 _KEYS: Mapping[str, tuple[str, ...]] = {
     "groups": ("in",),
-    "persons": ("groups", "domain", "clearance", "title"),
-    "agents": ("groups", "domain", "clearance", "title", "client_ids"),
-    "services": ("groups", "domain", "clearance", "title"),
+    "persons": ("groups", "domain", "clearance", "title", "disabled"),
+    "agents": ("groups", "domain", "clearance", "title", "disabled", "client_ids"),
+    "services": ("groups", "domain", "clearance", "title", "disabled"),
 }
 _KINDS = {"persons": PrincipalKind.PERSON, "agents": PrincipalKind.AGENT, "services": PrincipalKind.SERVICE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """One entry of the directory. `groups` are closed over nesting."""
+    """One entry of the directory. `groups` are closed over nesting. Who is `disabled` may do nothing."""
 
     name: str
     title: str = ""
@@ -43,6 +43,7 @@ class Listed:
     domain: Domain = _NO_DOMAIN
     clearance: Classification = Classification.INTERNAL
     client_ids: tuple[str, ...] = ()
+    disabled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +88,9 @@ class Directory:
         groups = listed.groups if listed is not None else NOBODY
         if claims_groups:
             groups = groups | self._closed(claims_groups)
-        clearance = listed.clearance if listed is not None else Classification.INTERNAL
-        return Standing(principal=principal, groups=groups, clearance=clearance)
+        if listed is None:
+            return Standing(principal=principal, groups=groups)
+        return Standing(principal=principal, groups=groups, clearance=listed.clearance, disabled=listed.disabled)
 
     def _listed(self, kind: PrincipalKind) -> Mapping[str, Listed]:
         if kind is PrincipalKind.PERSON:
@@ -197,6 +199,7 @@ class _Reading:
             domain=Domain(self._string(row.get("domain", ""), f"{where}: domain")),
             clearance=self._clearance(row.get("clearance", "internal"), f"{where}: clearance"),
             client_ids=self._strings(row.get("client_ids", []), f"{where}: client_ids"),
+            disabled=self._yes_or_no(row.get("disabled", False), f"{where}: disabled"),
         )
 
     def _check_clients(self, agents: Mapping[str, Listed]) -> None:
@@ -211,6 +214,11 @@ class _Reading:
     def _string(self, value: object, where: str) -> str:
         if not isinstance(value, str):
             raise BadRequest(f"{self._file}: {where}: expected a string, found {value!r}")
+        return value
+
+    def _yes_or_no(self, value: object, where: str) -> bool:
+        if not isinstance(value, bool):
+            raise BadRequest(f"{self._file}: {where}: expected true or false, found {value!r}")
         return value
 
     def _strings(self, value: object, where: str) -> tuple[str, ...]:

@@ -6,9 +6,7 @@ environment, bounded in size and time. Origins that the operator wrote into the 
 """
 
 import asyncio
-import ipaddress
 import json
-import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -18,14 +16,12 @@ from typing import cast
 import httpx
 
 from policies.identity.urls import origin
+from registry.addresses import is_address, is_public, looks_numeric
 from registry.model import InterchangeError, JsonObject
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 SECONDS = 5.0
-_GLOBAL_IPV6 = ipaddress.ip_network("2000::/3")
-_EMBEDS_IPV4 = ipaddress.ip_network("2002::/16")
-_LOOKS_NUMERIC = re.compile(r"(?:.*\.)?(?:0x[0-9a-f]*|[0-9]+)\.?", re.IGNORECASE)
 
 
 class Unfetchable(InterchangeError):
@@ -85,16 +81,16 @@ class Fetcher:
             raise Unfetchable(f"{_shown(url)} has user information, a fragment, an odd port or no host")
         address = await self._address(host, asked.port or (443 if asked.scheme == "https" else 80), exempt=exempt)
         headers = {"Host": asked.netloc.decode("ascii"), "Accept": "application/json", "Accept-Encoding": "identity"}
-        name = {} if _is_address(host) else {"sni_hostname": host}
+        name = {} if is_address(host) else {"sni_hostname": host}
         timeout = httpx.Timeout(self._seconds).as_dict()
         return httpx.Request(
             "GET", asked.copy_with(host=address), headers=headers, extensions={**name, "timeout": timeout}
         )
 
     async def _address(self, host: str, port: int, *, exempt: bool) -> str:
-        if _is_address(host):
+        if is_address(host):
             found: Sequence[str] = [host.strip("[]")]
-        elif _LOOKS_NUMERIC.fullmatch(host):
+        elif looks_numeric(host):
             raise Unfetchable(f"{host} is not an address in its usual form")
         else:
             found = await self._resolve(host, port)
@@ -103,22 +99,6 @@ class Fetcher:
         if not exempt and not all(map(is_public, found)):
             raise Unfetchable(f"{host} leads to an address that the gateway does not connect to")
         return found[0]
-
-
-def is_public(text: str) -> bool:
-    """Whether an address is one of the public internet's: not ours, not our neighbours', and hiding no other."""
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    if isinstance(address, ipaddress.IPv6Address) and not _is_global_unicast(address):
-        return False
-    return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
-
-
-def _is_global_unicast(address: ipaddress.IPv6Address) -> bool:
-    """2000::/3 is all that is given out. IPv4 in disguise (mapped, NAT64, compatible) is outside it, but for 6to4."""
-    return address in _GLOBAL_IPV6 and address not in _EMBEDS_IPV4 and address.scope_id is None
 
 
 async def resolve_host(host: str, port: int) -> Sequence[str]:
@@ -148,14 +128,6 @@ def _read_object(body: bytes, url: str) -> JsonObject:
     if not isinstance(document, dict):
         raise Unfetchable(f"{_shown(url)} did not answer with a JSON object")
     return cast("JsonObject", document)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return True
 
 
 def _shown(url: str) -> str:

@@ -36,7 +36,7 @@ class Verified:
     """What a token proved. `expires_at` is in seconds since the epoch; `groups` are those that it claims.
 
     `behind` are those for whom an agent acts, as the `turn` it holds proved, the person first; `groups_behind` are what
-    their own tokens claimed, one for each.
+    their own tokens claimed, one for each. `fence` and `attempt` are those of the attempt that it holds.
     """
 
     principal: Principal
@@ -47,6 +47,8 @@ class Verified:
     behind: tuple[Principal, ...] = ()
     groups_behind: tuple[frozenset[str], ...] = ()
     turn: TurnId = NO_TURN
+    fence: int = 0
+    attempt: int = 0
 
     @property
     def chain(self) -> Chain:
@@ -71,13 +73,14 @@ class InboundIssuer:
 
 
 class TokenVerifier:
-    """Verifies bearer tokens. `own_issuer` is the gateway itself, whose tokens are for far sides only."""
+    """Verifies bearer tokens. `directory` tells the one in force; `own_issuer` is the gateway itself, whose tokens are
+    for far sides only."""
 
     def __init__(
         self,
         issuers: Sequence[InboundIssuer],
         *,
-        directory: Directory,
+        directory: Callable[[], Directory],
         own_issuer: str,
         clock: Callable[[], float] = time.time,
         capacity: int = 10_000,
@@ -85,6 +88,7 @@ class TokenVerifier:
         _check_issuers(issuers, own_issuer)
         self._issuers = {issuer.issuer: issuer for issuer in issuers}
         self._directory = directory
+        self._proved_by = directory()
         self._own_issuer = own_issuer
         self._clock = clock
         self._known: Recent[bytes, Verified] = Recent(capacity)
@@ -102,6 +106,7 @@ class TokenVerifier:
             _refuse("it is longer than 16 kB or not ASCII")
         digest = hashlib.sha256(token.encode()).digest()
         now = self._clock()
+        self._directory_now()
         known = self._known.get(digest, now)
         if known is not None:
             return known
@@ -124,6 +129,14 @@ class TokenVerifier:
             _refuse("it was withdrawn")
         return self._proved(claims, issuer, expires_at)
 
+    def _directory_now(self) -> Directory:
+        """The directory in force. What was proved under another one is proved no more."""
+        directory = self._directory()
+        if directory is not self._proved_by:
+            self._known.clear()
+            self._proved_by = directory
+        return directory
+
     def _issuer_of(self, claims: JsonObject) -> InboundIssuer:
         name = claims.get("iss")
         if name == self._own_issuer:
@@ -135,9 +148,10 @@ class TokenVerifier:
         subject, client_id = claims.get("sub"), claims.get("client_id")
         if not (isinstance(subject, str) and isinstance(client_id, str) and client_id):
             _refuse("it has no sub or no client_id")
-        principal = self._directory.principal(
-            issuer=issuer.issuer, subject=subject, client_id=client_id, alias=issuer.alias
-        )
+        directory = self._directory_now()
+        principal = directory.principal(issuer=issuer.issuer, subject=subject, client_id=client_id, alias=issuer.alias)
+        if directory.standing(principal).disabled:
+            _refuse(f"{principal} is disabled in the directory")
         return Verified(
             principal=principal,
             scopes=_read_scopes(claims, issuer),

@@ -67,7 +67,7 @@ class Sending:
     and is carried out once. `turn` is the id of the turn that it opens; `follows` the one that it goes on with, if any,
     whose question it answers. `context` is what the sender calls the conversation. `attention` says whether somebody
     waits. `background`: it may wait for the off-peak window, and what comes of it counts once its owner has accepted
-    it. `webhook` is where its sender wants to be told of the turn.
+    it. `webhook` is where its sender wants to be told of the turn, `metadata` what else they say of the message.
     """
 
     message: str
@@ -77,6 +77,7 @@ class Sending:
     attention: Attention
     background: bool = False
     webhook: JsonObject | None = None
+    metadata: JsonObject = field(default_factory=dict[str, JsonValue])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

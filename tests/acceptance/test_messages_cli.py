@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from adapters.messaging.export import check_export
+from adapters.messaging.migrate import HEAD
 from policies.audit.segments import read_entries
 from tests.support.conversations import PEOPLE, POLICIES, writing
 from tests.support.postgres import shared_server
@@ -215,8 +216,8 @@ def test_a_folder_without_a_gateway_is_kept_by_the_operator_at_the_machine(tmp_p
     assert "there is nothing to follow" in typed("messages", "tail", "-f", *state, fails=1)
     assert "no conversation named 'c-0'" in typed("messages", "show", "c-0", *state, fails=1)
     assert "leave out --as" in typed("messages", "status", "--as", "operator", *state, fails=1)
-    assert "revision 0001, as it should be" in typed("db", "status", *state)
-    assert json.loads(typed("db", "upgrade", "--json", *state))["log"]["before"] == "0001"
+    assert f"revision {HEAD}, as it should be" in typed("db", "status", *state)
+    assert json.loads(typed("db", "upgrade", "--json", *state))["log"]["before"] == HEAD
     assert "is not the state folder of a gateway" in typed("messages", "status", "--state", str(tmp_path), fails=1)
 
     decisions = [entry for entry in read_entries(served.state / "audit") if entry["kind"] == "decision"]
@@ -280,11 +281,11 @@ def test_a_postgres_log_is_made_upgraded_and_used(tmp_path: Path, database: str)
 
     assert "run `interchange db upgrade`" in typed("serve", "--port", "0", *here, fails=1)
     assert "no tables yet" in typed("db", "status", *here)
-    assert "made, revision 0001" in typed("db", "upgrade", *here)
-    assert "revision 0001, as it should be" in typed("db", "upgrade", *here)
+    assert f"made, revision {HEAD}" in typed("db", "upgrade", *here)
+    assert f"revision {HEAD}, as it should be" in typed("db", "upgrade", *here)
     with served_gateway(tmp_path, people=PEOPLE, policies=POLICIES, settings=settings) as served:
         status: Any = json.loads(typed("messages", "status", "--json", *as_("operator", served)))
-        assert (status["engine"], status["revision"]) == ("postgresql", "0001")
+        assert (status["engine"], status["revision"]) == ("postgresql", HEAD)
         assert "no conversation named" in typed("messages", "show", "c-0", *as_("manager", served), fails=1)
         assert not (served.state / "log.db").exists()
 

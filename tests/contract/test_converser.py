@@ -9,17 +9,22 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import grpc as typed_grpc
 import grpc.aio as typed_aio
 import pytest
 from interchange.v1 import agent_pb2 as wire
+from interchange.v1 import work_pb2
 
 from adapters.base import Converser
 from adapters.grpc.channels import Channels
 from adapters.grpc.converse import GrpcConverser
 from adapters.grpc.limits import Limits
+from adapters.mailbox.converse import MailboxConverser
+from adapters.turn_events import TurnLimits
 from registry.model import (
     Artifact,
     BadRequest,
@@ -38,6 +43,7 @@ from registry.model import (
     TooLarge,
     nowhere,
 )
+from tests.support.attaching import MAILBOX, Process, attaching_door
 from tests.support.turns import (
     ADA,
     CONVERSE,
@@ -102,7 +108,46 @@ async def _over_grpc(speak: Speak) -> AsyncGenerator[Hosted, None]:
         await server.stop(None)
 
 
-HOSTS: dict[str, Host] = {"grpc": _over_grpc}
+@asynccontextmanager
+async def _over_mailbox(speak: Speak) -> AsyncGenerator[Hosted, None]:
+    """The agent in a process that has attached, which says no more than `speak` does, and how that ended."""
+    with TemporaryDirectory() as folder:
+        async with attaching_door(Path(folder)) as door:
+            process = await door.attach("desk", seats=100)
+            working = asyncio.ensure_future(_working(process, speak))
+            try:
+                yield Hosted(MailboxConverser(door.attachments, limits=TurnLimits(answer=ANSWER_LIMIT)), MAILBOX)
+            finally:
+                working.cancel()
+                await asyncio.wait([working])
+
+
+async def _working(process: Process, speak: Speak) -> None:
+    tasks: dict[str, asyncio.Task[None]] = {}
+    async with asyncio.TaskGroup() as group:
+        while True:
+            response = await process.next()
+            match response.WhichOneof("response"):
+                case "assignment":
+                    given = response.assignment
+                    tasks[given.attempt.delivery_id] = group.create_task(_answering(process, given, speak))
+                case "withdrawn":
+                    tasks[response.withdrawn.attempt.delivery_id].cancel()
+                case _:
+                    pass  # it does not wait until it is heard, which costs it too much that it says
+
+
+async def _answering(process: Process, given: work_pb2.Assignment, speak: Speak) -> None:
+    try:
+        async for event in speak(given.turn):
+            await process.answer(given.attempt, event, end=None)
+        await process.answer(given.attempt)
+    except RuntimeError as error:
+        ended = work_pb2.Ended(code=grpc.StatusCode.UNKNOWN.value[0], message=str(error))
+        await process.say(piece=work_pb2.Piece(attempt=given.attempt, ended=ended))
+
+
+HOSTS: dict[str, Host] = {"grpc": _over_grpc, "mailbox": _over_mailbox}
 
 
 @pytest.fixture(params=list(HOSTS.values()), ids=list(HOSTS))

@@ -191,6 +191,22 @@ async def test_the_answer_to_a_deferred_turn_waits_for_a_question_in_hand(
         await log.settle(held, done("ok"))
 
 
+async def test_a_deferred_turn_asks_without_another_word(
+    log: ConversationLog, history: History, conversation: ConversationId
+) -> None:
+    of, grant = await a_deferred_turn(log, conversation)
+    ask = ChangeTurn(of=of, change=ASKED, grant=grant, question=asks("which?").question)
+    asked = await log.append(conversation, [], effects=[ask])
+    assert (asked.placed, asked.tail) == ((), 3)
+    assert (await turn_of(history, of)).state is TurnState.WAITING
+    assert await texts(history, conversation) == ["a long one", "give me an hour", "which?"]
+    with pytest.raises(TurnOver):
+        await log.append(conversation, [], effects=[ask])
+    for nothing in ([], [ChangeTurn(of=of, change=FINISHED, grant=grant)]):
+        with pytest.raises(BadRequest, match="1 to 100 messages"):
+            await log.append(conversation, [], effects=nothing)
+
+
 async def test_a_turn_that_is_deferred_again_has_another_grant(
     log: ConversationLog, history: History, conversation: ConversationId
 ) -> None:

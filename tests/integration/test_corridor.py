@@ -92,8 +92,8 @@ class Rooms:
         self.library = Library(self.audit)
         self.limits = PrincipalLimits(calls=calls, subscriptions=1)
         self.corridor = Corridor(
-            live=Live(InForce(known, judge(POLICIES, known))),
-            facts=FactFinder(directory=load_directory(folder / "directory.toml"), environment="test"),
+            live=Live(InForce(known, judge(POLICIES, known), load_directory(folder / "directory.toml"))),
+            facts=FactFinder(environment="test"),
             audit=log,
             limits=self.limits,
             turns=TurnsInHand(TurnTokens(issuer="http://127.0.0.1:8420", key=generate_signing_key())),

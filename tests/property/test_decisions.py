@@ -161,11 +161,16 @@ def policies_of_agents(draw: st.DrawFn) -> str:
 @st.composite
 def policies_of_conversations(draw: st.DrawFn) -> str:
     """One policy about conversations, the message log or both that the strict validator accepts."""
-    read, keep = 'Action::"read_conversation"', 'Action::"keep_conversation"'
-    action = draw(st.sampled_from((f"action == {read}", f"action == {keep}", f"action in [{read}, {keep}]")))
-    resource = draw(st.sampled_from(OF_CONVERSATIONS + OF_THE_LOG))
+    read, keep, part = 'Action::"read_conversation"', 'Action::"keep_conversation"', 'Action::"take_part"'
+    action = draw(
+        st.sampled_from(
+            (f"action == {read}", f"action == {keep}", f"action == {part}", f"action in [{read}, {keep}, {part}]")
+        )
+    )
+    resource = draw(st.sampled_from(OF_CONVERSATIONS if "== " + part in action else OF_CONVERSATIONS + OF_THE_LOG))
     general = [condition for condition in ALWAYS if not condition.startswith("resource")]
     conditions = [*general, "context.hour < 12", *(IF_CONVERSATION if resource in OF_CONVERSATIONS else ())]
+    conditions += ["context.participates"] if keep not in action else []
     effect = draw(st.sampled_from(("permit", "permit", "forbid")))
     clause = draw(st.sampled_from(("when", "unless")))
     return (
@@ -254,6 +259,8 @@ class Whole:
             context["person"] = {"__entity": {"type": "Person", "id": person.principal.name}}
         if action != "list":
             context |= {"tainted": False, "hour": 12}
+        if action in ("read_conversation", "take_part"):
+            context |= {"participates": resource.id in OWN}
         if action == "invoke":
             context |= {"args": {}}
         uid = principal_uid(link.principal)
@@ -334,8 +341,9 @@ def test_agents_are_listed_and_messaged_as_the_whole_set_decides(
         assert not judge.sees_agent(links, "nobody", SCOPES)
 
 
+OWN = frozenset({"c2"})
 CONVERSATIONS = tuple(
-    OpenedConversation(id=ConversationId(f"c{number}"), domain=Domain(domain))
+    OpenedConversation(id=ConversationId(f"c{number}"), domain=Domain(domain), participates=f"c{number}" in OWN)
     for number, domain in enumerate(("d1", "d2", ""), 1)
 )
 LOGGED = [entity for each in CONVERSATIONS for entity in conversation_resource(each).entities]
@@ -346,7 +354,7 @@ LOGGED = [entity for each in CONVERSATIONS for entity in conversation_resource(e
 def test_conversations_are_read_and_kept_as_the_whole_set_decides(texts: list[str], world: World) -> None:
     judge = build_judge([PolicySource("test.cedar", "\n".join(texts))], world.catalog)
     engine = Whole(texts, world.catalog, besides=[*LOGGED, MESSAGE_LOG])
-    actions = (Action.READ_CONVERSATION, Action.KEEP_CONVERSATION)
+    actions = (Action.READ_CONVERSATION, Action.KEEP_CONVERSATION, Action.TAKE_PART)
 
     def may(chain: Sequence[Standing], action: Action, name: str, kind: str) -> bool:
         return all(engine.ask(chain, link, action, name, kind=kind)[0] for link in chain)
@@ -359,7 +367,8 @@ def test_conversations_are_read_and_kept_as_the_whole_set_decides(texts: list[st
                 allowed = may(chain, action, each.id, "Conversation")
                 assert found.allowed is allowed
                 assert (found.verdict is Verdict.UNKNOWN) is not (allowed or reads)
-        for action in actions:
+        assert decide(judge, world.catalog, chain, Action.TAKE_PART, MESSAGES).verdict is Verdict.DENY
+        for action in actions[:2]:
             found = decide(judge, world.catalog, chain, action, MESSAGES, scopes=SCOPES)
             assert found.allowed is may(chain, action, MESSAGES.name, "MessageLog")
             assert found.verdict is not Verdict.UNKNOWN

@@ -42,7 +42,7 @@ from adapters.messaging.outcomes import (
 )
 from adapters.messaging.recorder import Recorder
 from adapters.messaging.turns import Turn, TurnChange
-from registry.model import AgentName, ConversationId, InterchangeError, TurnId
+from registry.model import NO_TURN, AgentName, ConversationId, InterchangeError, TurnId
 from tests.support import log_model as model
 from tests.support.log_model import Holding, Model
 from tests.support.logs import ALICE, BOB, ECHO, OPENING, SCOUT, Clock, Peek, new_place
@@ -316,8 +316,13 @@ class Story(RuleBasedStateMachine):
             id=f"m{chance.randint(1, 60)}",
             sender=chance.choice((ALICE, BOB)),
             body=chance.choice((b"a", b"b")),
-            to=tuple(To(agent=agent, turn=(turn := self.new_turn(chance)), authority=turn.encode()) for agent in to),
+            to=tuple(self.some_recipient(chance, agent) for agent in to),
         )
+
+    def some_recipient(self, chance: Random, agent: AgentName) -> To:
+        turn = self.new_turn(chance)
+        owner, root = chance.choice(("", "alice", "bob")), chance.choice((NO_TURN, NO_TURN, TurnId("t1")))
+        return To(agent=agent, turn=turn, authority=turn.encode(), owner=owner, root=root)
 
     def some_words(self, chance: Random) -> model.Ask:
         """Something new, or once more what was said before."""
@@ -525,7 +530,8 @@ def _compare_turns(turns: dict[TurnId, Turn], talk: model.Talk) -> None:
         assert found == what, f"{turn} is not {expected}"
         assert (turn.expires is None) == (expected.expires is None), f"{turn} is not {expected}"
         assert turn.grant == expected.grant or expected.state != "deferred"
-        assert turn.authority == expected.authority
+        kept = (expected.authority, expected.owner, expected.root)
+        assert (turn.authority, turn.owner, turn.root) == kept
 
 
 def _compare_mailbox(box: model.Box, row: dict[str, Any]) -> None:

@@ -105,11 +105,11 @@ class Installation:
 def install(folder: Path, *, public_url: str = GATEWAY, clock: FakeClock | None = None) -> Installation:
     clock = clock or FakeClock()
     (folder / "directory.toml").write_text(PEOPLE)
-    directory: Directory = load_directory(folder / "directory.toml")
+    listed: Directory = load_directory(folder / "directory.toml")
     state = folder / "state"
     fetcher = Fetcher(resolve=one_public_address)
-    issuer = DevIssuer.open(public_url=public_url, directory=directory, state=state, fetcher=fetcher, clock=clock)
-    verifier = TokenVerifier([issuer.inbound()], directory=directory, own_issuer=public_url, clock=clock)
+    issuer = DevIssuer.open(public_url=public_url, directory=lambda: listed, state=state, fetcher=fetcher, clock=clock)
+    verifier = TokenVerifier([issuer.inbound()], directory=lambda: listed, own_issuer=public_url, clock=clock)
     internal = InternalIssuer(issuer=public_url, key=load_signing_key(state / "keys", "internal"), clock=clock)
     routes = [
         *metadata_routes(public_url=public_url, issuers=[issuer.issuer], jwks=internal.jwks()),

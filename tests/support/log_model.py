@@ -152,6 +152,8 @@ class ATurn:
     agent: str
     opened: int
     authority: bytes
+    owner: str = ""
+    root: str = ""
     state: str = "queued"
     attempts: int = 0
     question: str = ""
@@ -295,7 +297,7 @@ class Model:
         for each in new.to:
             if each.turn in talk.turns:
                 raise IdConflict("model: a turn is opened once")
-            talk.turns[each.turn] = ATurn(agent=each.agent, opened=seq, authority=each.authority)
+            talk.turns[each.turn] = ATurn(each.agent, seq, each.authority, each.owner, each.root)
             self._arrive(talk, each.agent, Waiting(behind=True, seq=seq, turn=each.turn))
         if new.answers is not None:
             answered = self._turn(talk, new.answers.of)
@@ -576,8 +578,8 @@ class Model:
         if ask.turn in talk.turns:
             raise IdConflict("model: a turn is opened once")
         seq = talk.add(Said(died.sender, None, "said", died.body, ask.turn, (ask.agent,)))
-        authority = talk.turns[talk.letter_turns[key]].authority
-        talk.turns[ask.turn] = ATurn(agent=ask.agent, opened=seq, authority=authority)
+        before = talk.turns[talk.letter_turns[key]]
+        talk.turns[ask.turn] = ATurn(ask.agent, seq, before.authority, before.owner, before.root)
         talk.letters[key] = seq
         self._arrive(talk, ask.agent, Waiting(behind=True, seq=seq, turn=ask.turn))
         same(ask, actual, [(seq, ask.turn, False)], talk)

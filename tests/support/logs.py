@@ -12,6 +12,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from adapters.messaging.drafting import Drafting
+from adapters.messaging.drafts import Drafts
 from adapters.messaging.engine import Engine, Rows, Stirred
 from adapters.messaging.fabric import Fabric, InProcessFabric, NoFabric, Wakes
 from adapters.messaging.follower import Follower
@@ -22,7 +24,7 @@ from adapters.messaging.outcomes import Ask, Asked, Delivery, Done, Lease, Reply
 from adapters.messaging.postgres.connections import connect
 from adapters.messaging.recorder import Recorder
 from adapters.messaging.turns import Turn
-from registry.model import AgentName, ConversationId, TurnId, new_turn_id
+from registry.model import NO_TURN, AgentName, ConversationId, TurnId, new_turn_id
 from tests.support.paper import Paper, PaperEngine
 from tests.support.postgres import shared_server
 
@@ -67,6 +69,7 @@ class OpenedLog:
     log: ConversationLog
     history: History
     keeping: Keeping
+    drafts: Drafts
     engine: AnyEngine
     wakes: Wakes
     clock: Clock
@@ -188,6 +191,7 @@ async def opened_at(place: Place, *, poll: float = 0.05) -> AsyncGenerator[Opene
                 log=recorder,
                 history=follower,
                 keeping=recorder,
+                drafts=Drafting(started.engine, started.engine.rows),
                 engine=started.engine,
                 wakes=wakes,
                 clock=place.clock,
@@ -215,6 +219,8 @@ def said(
     by: str = ALICE,
     id: str = "",  # noqa: A002 the word of the field
     turn: TurnId | None = None,
+    owner: str = "",
+    root: TurnId = NO_TURN,
 ) -> New:
     """A message with this text; to each agent with a turn of its own (`turn`, if it is one)."""
     agents = [to] if isinstance(to, str) else to
@@ -223,7 +229,10 @@ def said(
         sender=by,
         body=text.encode(),
         text=text,
-        to=tuple(To(agent=AgentName(agent), turn=turn or new_turn_id(), authority=b"sealed") for agent in agents),
+        to=tuple(
+            To(agent=AgentName(agent), turn=turn or new_turn_id(), authority=b"sealed", owner=owner, root=root)
+            for agent in agents
+        ),
     )
 
 

@@ -13,14 +13,24 @@ from typing import Any, TypeVar
 
 from adapters.messaging import plan
 from adapters.messaging.delivery import Mailbox, is_claimable
+from adapters.messaging.drafts import Draft
 from adapters.messaging.engine import Stir, Stirred, stir_of
 from adapters.messaging.log import Devices, Found, LetterMark, TurnMark, WhichLetters, WhichTurns
 from adapters.messaging.messages import Conversation, DeadLetter, Message, TurnRef
 from adapters.messaging.outcomes import Delivery, Lease, Push
-from adapters.messaging.requests import LetterKey, MailboxKey, Request, SeenKey, SeqKey, TurnKey, wanted
+from adapters.messaging.requests import (
+    LetterKey,
+    MailboxKey,
+    Request,
+    SeenKey,
+    SeqKey,
+    TurnKey,
+    agent_sender,
+    wanted,
+)
 from adapters.messaging.sheet import Blank, HeldCall, Known, Question, Sheet
 from adapters.messaging.turns import ENDED, Turn
-from registry.model import AgentName, ConversationId, InterchangeError
+from registry.model import AgentName, ConversationId, InterchangeError, TurnId
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -45,6 +55,7 @@ class Paper:
     seen: dict[SeenKey, int] = field(default_factory=dict[SeenKey, int])
     holds: dict[str, HeldCall] = field(default_factory=dict[str, HeldCall])
     pushes: dict[str, tuple[ConversationId, Push]] = field(default_factory=dict[str, tuple[ConversationId, Push]])
+    drafts: dict[TurnKey, Draft] = field(default_factory=dict[TurnKey, Draft])
 
     def do(self, request: Request) -> Any:
         """Carry out one request in a transaction of its own; what it raises is raised."""
@@ -89,7 +100,9 @@ class Paper:
             at=self.now,
             monotonic=time.monotonic(),
             conversations=_only(self.conversations, want.conversations),
-            known={key: Known(each.seq, each.digest, each.turn) for key, each in _only(known, want.known).items()},
+            known={
+                key: Known(each.seq, each.digest, each.turn, each.at) for key, each in _only(known, want.known).items()
+            },
             mailboxes=_only(self.mailboxes, want.mailboxes),
             turns=_only(self.turns, want.turns),
             messages=_only(self.messages, want.messages),
@@ -125,6 +138,9 @@ class Paper:
         for id_, (conversation, push) in self.pushes.items():
             if conversation == blank.conversation:
                 self.pushes[id_] = (conversation, replace(push, body=b""))
+        for conversation, turn in [key for key in self.drafts if key[0] == blank.conversation]:
+            if blank.sender in {"", agent_sender(self.turns[conversation, turn].agent)}:
+                del self.drafts[conversation, turn]
 
     def _due(self, box: Mailbox) -> list[Turn]:
         of_it = [
@@ -185,6 +201,24 @@ class PaperEngine:
     async def index(self, *, limit: int) -> int:
         return 0
 
+    async def keep_drafts(self, drafts: Sequence[Draft]) -> None:
+        paper = self._at_this_time()
+        for draft in drafts:
+            key = (draft.conversation, draft.turn)
+            turn, before = paper.turns.get(key), paper.drafts.get(key)
+            is_newer = before is None or (draft.fence, draft.number) > (before.fence, before.number)
+            if turn is not None and turn.state not in ENDED and is_newer:
+                paper.drafts[key] = replace(draft, at=paper.now)
+
+    async def drop_drafts(self, turns: Sequence[TurnKey]) -> None:
+        for key in turns:
+            self.paper.drafts.pop(key, None)
+
+    async def tidy(self, *, limit: int) -> int:
+        over = [key for key in self.paper.drafts if self.paper.turns[key].state in ENDED][:limit]
+        await self.drop_drafts(over)
+        return len(over)
+
     async def close(self) -> None:
         """There is nothing to be let go of."""
 
@@ -215,14 +249,23 @@ class PaperEngine:
         found = [
             turn
             for turn in self.paper.turns.values()
-            if which.conversation in {None, turn.conversation}
-            and (not which.turns or turn.id in which.turns)
-            and (not which.agents or turn.agent in which.agents)
-            and (not which.states or turn.state in which.states)
-            and which.started_by in {"", turn.started_by}
+            if _is_one(turn, which)
             and (behind is None or (turn.changed_at, turn.id) < (behind.changed_at, behind.turn))
         ]
         return sorted(found, key=lambda turn: (turn.changed_at, turn.id), reverse=True)[:limit]
+
+    async def count_turns(self, which: WhichTurns) -> int:
+        return sum(_is_one(turn, which) for turn in self.paper.turns.values())
+
+    async def of_turn(self, conversation: ConversationId, turn: TurnId, *, after: int, limit: int) -> Sequence[Message]:
+        if (found := self.paper.turns.get((conversation, turn))) is None:
+            return []
+        tail = self.paper.conversations[conversation].tail
+        behind = (self.paper.messages[conversation, seq] for seq in range(max(after + 1, found.opened), tail + 1))
+        return _capped([each for each in behind if each.turn == turn or each.seq == found.opened])[:limit]
+
+    async def draft(self, conversation: ConversationId, turn: TurnId) -> Draft | None:
+        return self.paper.drafts.get((conversation, turn))
 
     async def search(
         self, words: str, *, conversations: Sequence[ConversationId] | None, limit: int
@@ -254,6 +297,19 @@ class PaperEngine:
     def _at_this_time(self) -> Paper:
         self.paper.now = BEGAN + self._shift() + next(_TICKS)
         return self.paper
+
+
+def _is_one(turn: Turn, which: WhichTurns) -> bool:
+    return (
+        which.conversation in {None, turn.conversation}
+        and (not which.turns or turn.id in which.turns)
+        and (not which.agents or turn.agent in which.agents)
+        and (not which.states or turn.state in which.states)
+        and which.started_by in {"", turn.started_by}
+        and which.owner in {"", turn.owner}
+        and which.root in {"", turn.root}
+        and (which.changed_after is None or turn.changed_at >= which.changed_after)
+    )
 
 
 def _place(letter: DeadLetter) -> tuple[Any, ...]:

@@ -46,23 +46,17 @@ ORDER BY seq;
 SELECT id, tail FROM conversation WHERE id = ANY ($1::text[]);
 
 -- of_turn
--- The message that opened it, which belongs to another turn where it went to several agents, and what came behind it.
+-- The message that opened it, which belongs to another turn where it went to several agents, and what belongs to it. No
+-- index leads there: to keep one would cost every append more than all looks from the opening on.
 SELECT conversation, seq, id, sender, issuer, kind, turn, recipients, answers, updates, body, text, digest, at, erased
 FROM (
   SELECT *, sum(octet_length(body) + octet_length(text)) OVER (ORDER BY seq)
     - octet_length(body) - octet_length(text) AS ahead
   FROM (
-    SELECT * FROM (
-      SELECT m.* FROM message AS m
-      WHERE m.conversation = $1 AND m.seq > $2
-        AND m.seq = (SELECT opened FROM turn WHERE conversation = $1 AND id = $5)
-      UNION ALL
-      (SELECT m.* FROM message AS m
-      WHERE m.conversation = $1 AND m.turn = $5 AND m.turn <> ''
-        AND m.seq > greatest($2, (SELECT opened FROM turn WHERE conversation = $1 AND id = $5))
-        AND EXISTS (SELECT FROM turn WHERE conversation = $1 AND id = $5)
-      ORDER BY m.seq LIMIT $3)
-    ) AS m
+    SELECT * FROM message
+    WHERE conversation = $1
+      AND seq > (SELECT greatest($2, opened - 1) FROM turn WHERE conversation = $1 AND id = $5)
+      AND (turn = $5 OR seq = (SELECT opened FROM turn WHERE conversation = $1 AND id = $5))
     ORDER BY seq
     LIMIT $3
   ) AS m

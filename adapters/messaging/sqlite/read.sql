@@ -30,18 +30,13 @@ ORDER BY seq DESC
 LIMIT :limit;
 
 -- of_turn
--- The message that opened it, which belongs to another turn where it went to several agents, and what came behind it.
-SELECT * FROM (
-  SELECT conversation, seq, id, sender, issuer, kind, turn, recipients, answers, updates, body, text, digest, at, erased
-  FROM message
-  WHERE conversation = :conversation AND seq > :after
-    AND seq = (SELECT opened FROM turn WHERE conversation = :conversation AND id = :turn)
-  UNION ALL
-  SELECT conversation, seq, id, sender, issuer, kind, turn, recipients, answers, updates, body, text, digest, at, erased
-  FROM message
-  WHERE conversation = :conversation AND turn = :turn AND turn <> '' AND seq > :after
-    AND seq > (SELECT opened FROM turn WHERE conversation = :conversation AND id = :turn)
-)
+-- The message that opened it, which belongs to another turn where it went to several agents, and what belongs to it. No
+-- index leads there: to keep one would cost every append more than all looks from the opening on.
+SELECT conversation, seq, id, sender, issuer, kind, turn, recipients, answers, updates, body, text, digest, at, erased
+FROM message
+WHERE conversation = :conversation
+  AND seq > (SELECT max(:after, opened - 1) FROM turn WHERE conversation = :conversation AND id = :turn)
+  AND (turn = :turn OR seq = (SELECT opened FROM turn WHERE conversation = :conversation AND id = :turn))
 ORDER BY seq
 LIMIT :limit;
 

@@ -1,4 +1,9 @@
-"""Which turns are asked for, as SQL: only what restricts is part of the statement, so that an index is found for it."""
+"""Which turns are asked for, as SQL: only what restricts is part of the statement, so that an index is found for it.
+
+What leads to the fewest turns has the word: a conversation or ids, else a root, else an owner. Where one of these is
+given, the indexes of those behind it are not to be used, however good they look: who owns a million turns and asks for
+those of one conversation is not to wait until all are looked at.
+"""
 
 import json
 from collections.abc import Sequence
@@ -16,9 +21,11 @@ def conditions(which: WhichTurns, behind: TurnMark | None = None) -> tuple[str, 
             found.append(_one_of(column, names))
     if which.started_by:
         found.append(("started_by = ?", (which.started_by,)))
-    for column, name in (("owner", which.owner), ("root", which.root)):
-        if name:  # the second half is what the index of those that have one asks for
-            found.append((f"{column} = ? AND {column} <> ''", (name,)))
+    leads = which.conversation is None and not which.turns
+    for column, name in (("root", which.root), ("owner", which.owner)):
+        if name:  # without its second half SQLite does not take the index, which has only those that are not empty
+            found.append((f"{column} = ? AND {column} <> ''" if leads else f"{column} = ?", (name,)))
+            leads = False
     if which.changed_after is not None:
         found.append(("changed_at >= ?", (which.changed_after,)))
     if behind is not None:

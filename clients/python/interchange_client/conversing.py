@@ -8,16 +8,16 @@ import asyncio
 import inspect
 import logging
 import time
-from collections.abc import Generator, Iterable, Mapping
-from contextlib import aclosing, contextmanager
-from dataclasses import dataclass
-from typing import Any, Final, NoReturn, Protocol, cast
+from collections.abc import Iterable, Mapping
+from contextlib import aclosing
+from typing import Final, NoReturn, Protocol
 
 import grpc
 from interchange.v1 import agent_pb2
 
 from interchange_client.errors import GatewayError, TokenRefused
 from interchange_client.gateway import BoundGateway, Gateway
+from interchange_client.hands import IN_HAND, SUPERSEDED, Hands, InHandError, SupersededError
 from interchange_client.speaking import speak
 from interchange_client.tokens import InternalTokens, spoken_names
 from interchange_client.traces import continued_trace
@@ -46,12 +46,11 @@ class ConversingAgent:
     """
 
     def __init__(self, answer: Answer, *, gateway: Gateway, tokens: InternalTokens | None) -> None:
-        if inspect.iscoroutinefunction(answer) or inspect.isgeneratorfunction(answer):
-            raise TypeError("an agent is an async generator function: `async def`, and `yield` what it says")
+        check_answer(answer)
         self._answer = answer
         self._gateway = gateway
         self._tokens = tokens
-        self._hands = _Hands()
+        self._hands = Hands()
 
     async def Converse(self, request: agent_pb2.Turn, context: Context) -> None:  # noqa: N802 - the method's name
         """One attempt at one turn."""
@@ -59,12 +58,13 @@ class ConversingAgent:
         await self._admit(request, context)
         turn = self._turn_in_hand(request, context, metadata.get("ix-call", ""))
         try:
-            with self._hands.taking(request), continued_trace(metadata):
+            delivery = request.delivery_id or request.turn_id
+            with self._hands.taking(delivery, number=request.attempt, fence=request.fence), continued_trace(metadata):
                 await self._speak(turn, context)
-        except _InHandError:
-            await context.abort(grpc.StatusCode.ALREADY_EXISTS, "This attempt at this turn is in hand already.")
-        except _SupersededError:
-            await context.abort(grpc.StatusCode.ABORTED, "A later attempt at this turn has come.")
+        except InHandError:
+            await context.abort(grpc.StatusCode.ALREADY_EXISTS, IN_HAND)
+        except SupersededError:
+            await context.abort(grpc.StatusCode.ABORTED, SUPERSEDED)
 
     async def _speak(self, turn: TurnInHand, context: Context) -> None:
         async with aclosing(speak(self._answer, turn)) as events:
@@ -92,52 +92,14 @@ class ConversingAgent:
         return TurnInHand(turn=request, gateway=gateway, call=call)
 
 
-class _InHandError(Exception):
-    """This attempt, or a later one, is running."""
+def check_answer(answer: Answer) -> None:
+    """Say no to what cannot answer, before anything is started.
 
-
-class _SupersededError(Exception):
-    """A later attempt has begun, so nobody waits for this one any more."""
-
-
-@dataclass(slots=True)
-class _Hold:
-    attempt: int
-    task: "asyncio.Task[Any]"
-    superseded: bool = False
-
-
-class _Hands:
-    """The deliveries that this process is working on: each attempt once, and only the latest."""
-
-    def __init__(self) -> None:
-        self._holds: dict[str, _Hold] = {}
-
-    @contextmanager
-    def taking(self, turn: agent_pb2.Turn) -> Generator[None]:
-        """Hold a delivery while its turn runs; an earlier attempt at it is cancelled.
-
-        Raises:
-            _InHandError: at once.
-            _SupersededError: out of what runs inside.
-        """
-        key = turn.delivery_id or turn.turn_id
-        earlier = self._holds.get(key)
-        if earlier is not None and earlier.attempt >= turn.attempt:
-            raise _InHandError
-        if earlier is not None:
-            earlier.superseded = True
-            earlier.task.cancel()
-        hold = self._holds[key] = _Hold(turn.attempt, cast("asyncio.Task[Any]", asyncio.current_task()))
-        try:
-            yield
-        except asyncio.CancelledError:
-            if not hold.superseded or hold.task.uncancel() > 0:
-                raise
-            raise _SupersededError from None
-        finally:
-            if self._holds.get(key) is hold:
-                del self._holds[key]
+    Raises:
+        TypeError: it is another kind of function.
+    """
+    if inspect.iscoroutinefunction(answer) or inspect.isgeneratorfunction(answer):
+        raise TypeError("an agent is an async generator function: `async def`, and `yield` what it says")
 
 
 def _texts(context: Context) -> Mapping[str, str]:

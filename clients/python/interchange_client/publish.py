@@ -39,26 +39,30 @@ async def publish(
     manifest: str,
     *,
     credentials: AgentCredentials,
-    target: str,
+    target: str = "",
     tls: registry_pb2.Tls | None = None,
+    gateway: str = "",
     door: str = "",
     ca: Path | None = None,
     if_vacant: bool = False,
 ) -> Sequence[registry_pb2.Change]:
-    """Publish a manifest and bind its agent to `target` (`host:port`, as the gateway reaches it), in one step.
+    """Publish a manifest and bind its agent to `target` (`host:port`, as the gateway reaches it), in one step; without
+    one, to its mailbox, which whoever attaches is brought the work of.
 
     With `if_vacant`, an agent that is bound to something else stays there, and the change `elsewhere` says so.
 
-    `tls` says how the gateway is to connect, `door` where its gRPC door is (else it is asked), `ca` which authority's
-    certificate that has (else the system's). Returns what became of it: `live`, `unchanged`, `waiting`, `bound`.
+    `tls` says how the gateway is to connect, `door` where its gRPC door is (else `gateway` is asked, or the gateway of
+    the credentials), `ca` which authority's certificate that has (else the system's). Returns what became of it:
+    `live`, `unchanged`, `waiting`, `bound`.
 
     Raises:
         PublishRefused: the gateway does not take it.
         GatewayError: it cannot be reached at the moment.
     """
-    binding = registry_pb2.Binding(kind="grpc", targets=[target], tls=tls)
+    kind, targets = ("grpc", [target]) if target else ("mailbox", [])
+    binding = registry_pb2.Binding(kind=kind, targets=targets, tls=tls)
     request = registry_pb2.PublishRequest(manifest=manifest, binding=binding, if_vacant=if_vacant)
-    address = door or await find_door(credentials.gateway_url)
+    address = door or await find_door(gateway or credentials.gateway_url)
     token = await credentials.token()
     try:
         return await _publish(request, address, token, ca)
@@ -98,7 +102,7 @@ async def registry_mark(gateway_url: str) -> str:
 async def _publish(
     request: registry_pb2.PublishRequest, address: str, token: str, ca: Path | None
 ) -> Sequence[registry_pb2.Change]:
-    async with _channel(address, ca) as channel:
+    async with open_channel(address, ca) as channel:
         call = channel.unary_unary(
             "/interchange.v1.Registry/Publish",
             request_serializer=registry_pb2.PublishRequest.SerializeToString,
@@ -111,9 +115,15 @@ async def _publish(
     return cast("registry_pb2.PublishResponse", answer).changes
 
 
-def _channel(address: str, ca: Path | None) -> Any:
-    """Plain text on this machine only, since the token goes along."""
-    options = (("grpc.max_receive_message_length", MESSAGE), ("grpc.enable_http_proxy", 0))
+def open_channel(address: str, ca: Path | None) -> Any:
+    """A channel of its own to a gRPC door. Plain text on this machine only, since the token goes along."""
+    options = (
+        ("grpc.max_receive_message_length", MESSAGE),
+        ("grpc.enable_http_proxy", 0),
+        ("grpc.use_local_subchannel_pool", 1),
+        ("grpc.keepalive_time_ms", 30_000),  # a gateway that is gone is noticed
+        ("grpc.keepalive_timeout_ms", 10_000),
+    )
     aio = cast("Any", grpc.aio)
     if ca is None and is_loopback(address.rpartition(":")[0]):
         return aio.insecure_channel(address, options=options)

@@ -1,4 +1,6 @@
-"""An agent as a process: it listens, publishes itself, answers turns, and drains when told to stop."""
+"""An agent as a process: it attaches to its gateway, or listens to be called; it publishes itself, answers turns, and
+drains when told to stop.
+"""
 
 import asyncio
 import contextlib
@@ -6,11 +8,12 @@ import random
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterable, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Final, Protocol, TypeVar, Unpack, cast
 
 import grpc
@@ -19,15 +22,19 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from interchange.v1 import registry_pb2
 from interchange.v1.agent_pb2_grpc import add_ConversingAgentServicer_to_server
 
-from interchange_client.conversing import SERVICE, ConversingAgent
+from interchange_client.attaching import Work
+from interchange_client.conversing import SERVICE, ConversingAgent, check_answer
 from interchange_client.credentials import AgentCredentials
 from interchange_client.errors import GatewayError
 from interchange_client.gateway import HttpGateway
+from interchange_client.mailbox import SEATS, Entrance, Mailbox
 from interchange_client.manifest import About, check_name, write_manifest
-from interchange_client.presence import Place, Presence, takes_connections
+from interchange_client.presence import Changes, Place, Presence, takes_connections
 from interchange_client.publish import publish, registry_mark
+from interchange_client.servicing import Skills
 from interchange_client.tokens import InternalTokens
 from interchange_client.turns import Answer
+from interchange_client.wire import base_url
 
 GRACE: Final = 10.0
 """Seconds that turns in hand have to finish once the process is told to stop."""
@@ -38,6 +45,8 @@ PAUSES: Final = (0.2, 10.0)
 TURN: Final = 16 << 20
 """Bytes of a turn, with its history."""
 
+NO_SKILLS: Final[Skills] = MappingProxyType({})
+
 _OPTIONS = (("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", TURN))
 _NOT_OURS: Final = "cannot listen on {}: it is taken or not this machine's"
 _ANYWHERE: Final = frozenset({"", "0.0.0.0", "[::]"})  # noqa: S104 - nobody can call an agent there
@@ -47,11 +56,14 @@ Published = TypeVar("Published")
 
 
 async def serve(
-    answer: Answer,
+    answer: Answer | None,
     *,
-    listen: str,
-    gateway: str,
+    gateway: str | Sequence[str],
+    listen: str | None = None,
     advertise: str = "",
+    seats: int = SEATS,
+    skills: Skills = NO_SKILLS,
+    manifest: str = "",
     credentials: AgentCredentials | None = None,
     certificate: grpc.ServerCredentials | None = None,
     tls: registry_pb2.Tls | None = None,
@@ -62,58 +74,136 @@ async def serve(
 ) -> None:
     """Serve an agent until SIGTERM or SIGINT (or until cancelled), and have its gateway know it.
 
-        asyncio.run(serve(answer, name="greeter", domain="hiring", listen="127.0.0.1:0", gateway="http://127.0.0.1:8420"))
+        asyncio.run(serve(answer, name="greeter", domain="hiring", gateway="http://127.0.0.1:8420"))
 
-    Prints `listening HOST:PORT` once it can be called, and `published NAME` once the gateway sends it turns; while the
-    gateway is not up yet it waits, and says so on standard error, as it does when the gateway sends turns elsewhere
-    (see `presence`). What is `about` the agent is in `manifest.About`.
+    Without an address the process attaches to the gateway, which brings it turns; nobody has to reach it. It prints
+    `attached NAME` once they can come. With `listen` the gateway calls it: it prints `listening HOST:PORT` once it can
+    be called, and `published NAME` once the gateway sends it turns. While the gateway is not up yet it waits, and says
+    so on standard error, as it does when the gateway sends turns elsewhere (see `presence`). What is `about` the agent
+    is in `manifest.About`.
 
+    gateway      the gateway's URL, as it calls itself; without an address also several, of gateways that share the work
     listen       `host:port`; port 0 takes a free one
-    gateway      the gateway's URL, as it calls itself
     advertise    where the gateway reaches this process, `host` or `host:port`, if that is not where it listens
+    seats        without an address: turns, and calls of skills, that it has in hand at a time
+    skills       without an address: methods that answer calls of its skills (`mailbox_skills`); `answer` may be None
+    manifest     what the build plugin wrote, for an agent with skills, instead of what is `about` it
     credentials  the agent's own; else from INTERCHANGE_CLIENT_ID and INTERCHANGE_CLIENT_SECRET
     certificate  to be called by TLS; `tls` then says how the gateway is to do that
     door, ca     where the gateway's gRPC door is and whose certificate it has, if it does not say so itself
-    grace        seconds that turns in hand have to finish
+    grace        seconds that turns in hand have to finish; without an address the rest is then handed back
 
     Where nobody catches them, these end the process with their sentence alone.
 
     Raises:
         PublishRefused: the gateway does not take the agent, and waiting will not change that.
         GatewayError: the issuer refuses the credential, or the URL is not a gateway's.
-        ValueError: a name, an address or a URL is none, or there is no credential.
+        ValueError: a name, an address or a URL is none, there is no credential, or options do not go together.
         OSError: the address is taken.
     """
     with _in_one_line():
         check_name(about["name"])
-        host = _host(listen)
-        if not advertise and host in _ANYWHERE:
-            raise ValueError(f"nobody can call {listen}: say with advertise= where the gateway reaches this agent")
-        known, manifest = credentials or AgentCredentials.from_environment(gateway), write_manifest(about)
+        urls = [gateway] if isinstance(gateway, str) else list(gateway)
+        if listen is None:
+            _check_work(answer, seats=seats, skills=skills, manifest=manifest, urls=urls, door=door)
+            known = credentials or AgentCredentials.from_environment(urls[0])
+            entrances = [Entrance(url=base_url(url), door=door, ca=ca) for url in urls]
+            async with HttpGateway(known) as outward:
+                work = Work(name=about["name"], answer=answer, skills=skills, gateway=outward, seats=seats)
+                told = manifest or write_manifest(about)
+                await _attach(Mailbox(told, work, credentials=known, entrances=entrances), grace=grace)
+            return
+        place = _Listening(
+            listen=listen,
+            host=_callable_host(listen, advertise),
+            advertise=advertise,
+            certificate=certificate,
+        )
+        if answer is None or skills or len(urls) != 1:
+            raise ValueError(
+                "an agent with an address has an answer, one gateway, and its skills on a server of its own"
+            )
+        known = credentials or AgentCredentials.from_environment(urls[0])
         tokens = InternalTokens(known.gateway_url, f"grpc://{about['name']}")
         async with HttpGateway(known) as outward:
             agent = ConversingAgent(answer, gateway=outward, tokens=tokens)
-            with _stop_signal() as stopped:
-                async with _listening(agent, listen, certificate=certificate, grace=grace) as port:
-                    _say(f"listening {host}:{port}")
-                    target = _target(advertise or host, port)
+            put = partial(publish, manifest or write_manifest(about), credentials=known, tls=tls, door=door, ca=ca)
+            await _listen(agent, place, name=about["name"], gateway=known.gateway_url, put=put, grace=grace)
 
-                    put = partial(publish, manifest, credentials=known, target=target, tls=tls, door=door, ca=ca)
-                    place = Place(
-                        name=about["name"],
-                        mark=partial(registry_mark, known.gateway_url),
-                        join=partial(put, if_vacant=True),
-                        take=put,
-                        answers=takes_connections,
-                    )
 
-                    async def be_known() -> None:
-                        changes = await publish_when_possible(put, gateway=known.gateway_url)
-                        _say(f"published {about['name']}")
-                        _warn_of(changes)
-                        await Presence(place).keep()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Listening:
+    """An address to be called at, and how."""
 
-                    await _unless(stopped, be_known())
+    listen: str
+    host: str
+    advertise: str
+    certificate: grpc.ServerCredentials | None
+
+
+async def _listen(
+    agent: ConversingAgent,
+    place: _Listening,
+    *,
+    name: str,
+    gateway: str,
+    put: Callable[..., Awaitable[Changes]],
+    grace: float,
+) -> None:
+    """Be called, and keep the gateway calling, until told to stop."""
+    with _stop_signal() as stopped:
+        async with _listening(agent, place.listen, certificate=place.certificate, grace=grace) as port:
+            _say(f"listening {place.host}:{port}")
+            take = partial(put, target=_target(place.advertise or place.host, port))
+            kept = Place(
+                name=name,
+                mark=partial(registry_mark, gateway),
+                join=partial(take, if_vacant=True),
+                take=take,
+                answers=takes_connections,
+            )
+
+            async def be_known() -> None:
+                await _publish(take, gateway)
+                _say(f"published {name}")
+                await Presence(kept).keep()
+
+            await _unless(stopped, be_known())
+
+
+async def _attach(mailbox: Mailbox, *, grace: float) -> None:
+    """Stay attached until told to stop; then finish what is in hand, and go."""
+    with _stop_signal() as stopped:
+        try:
+            await _unless(stopped, mailbox.keep(_publish))
+        finally:
+            await mailbox.leave(grace)
+
+
+async def _publish(attempt: Callable[[], Awaitable[Changes]], gateway: str) -> None:
+    """Publish once the gateway is there, and say what is not in force yet."""
+    _warn_of(await publish_when_possible(attempt, gateway=gateway))
+
+
+def _check_work(
+    answer: Answer | None, *, seats: int, skills: Skills, manifest: str, urls: Sequence[str], door: str
+) -> None:
+    """Say no to what cannot be attached.
+
+    Raises:
+        ValueError: so it is.
+        TypeError: the answer is another kind of function.
+    """
+    if answer is not None:
+        check_answer(answer)
+    elif not skills:
+        raise ValueError("an agent answers turns, or has skills, or both")
+    if skills and not manifest:
+        raise ValueError("an agent with skills is published by what the build plugin wrote: give it as manifest=")
+    if seats < 1:
+        raise ValueError(f"{seats} seats are too few to do anything")
+    if not urls or (door and len(urls) > 1):
+        raise ValueError("name at least one gateway, and a door= only where there is one")
 
 
 async def publish_when_possible(
@@ -247,6 +337,14 @@ async def _unless(stopped: asyncio.Event, work: Coroutine[Any, Any, None]) -> No
     finally:
         working.cancel()
         stopping.cancel()
+
+
+def _callable_host(listen: str, advertise: str) -> str:
+    """The host that is listened on, which somebody can call, or which is advertised otherwise."""
+    host = _host(listen)
+    if not advertise and host in _ANYWHERE:
+        raise ValueError(f"nobody can call {listen}: say with advertise= where the gateway reaches this agent")
+    return host
 
 
 def _host(listen: str) -> str:

@@ -1,7 +1,8 @@
 """The development issuer as the gateway sees it: requests in, answers out, no web framework.
 
-Loopback only. People are the persons of the directory; whoever sits at this machine picks one on the consent page, and
-whoever can read `STATE/dev-secret` may become any of them. Access tokens are `at+jwt` (RFC 9068) for the gateway alone.
+Loopback only. People are the persons of the directory in force, and its agents' clients are known; whoever sits at this
+machine picks a person on the consent page, and whoever can read `STATE/dev-secret` may become any of them. Access
+tokens are `at+jwt` (RFC 9068) for the gateway alone.
 """
 
 import json
@@ -53,7 +54,7 @@ class DevIssuer:
         self,
         *,
         public_url: str,
-        directory: Directory,
+        directory: Callable[[], Directory],
         key: SigningKey,
         secret: str,
         registrations: Registrations,
@@ -74,9 +75,8 @@ class DevIssuer:
         self._documents = ClientDocuments(fetcher, clock)
         self._scopes = tuple(scopes)
         self._clock = clock
+        self._secret = secret
         self._fixed = _own_clients(secret)
-        for client_id in (one for agent in directory.agents.values() for one in agent.client_ids):
-            self.add_client(client_id, agent_secret(secret, client_id))
         self._promises = Promises(clock, self.keys.withdraw)
         self._server = GrantServer(
             issuer=self.issuer,
@@ -91,7 +91,7 @@ class DevIssuer:
         cls,
         *,
         public_url: str,
-        directory: Directory,
+        directory: Callable[[], Directory],
         state: Path,
         fetcher: Fetcher,
         scopes: Sequence[str] = (),
@@ -119,9 +119,7 @@ class DevIssuer:
 
     def add_client(self, client_id: str, secret: str) -> None:
         """Know a confidential client, which may use the client credentials grant."""
-        self._fixed[client_id] = Client(
-            client_id=client_id, name=client_id, grants=frozenset({"client_credentials"}), secret=secret
-        )
+        self._fixed[client_id] = _confidential(client_id, secret)
 
     def issue_for(self, persona: str, lifetime: float = DEMO_SECONDS, *, scopes: Sequence[str] = ()) -> str:
         """A token for a person of the directory, of `lifetime` seconds, for the demo's own terminal.
@@ -229,7 +227,14 @@ class DevIssuer:
                 raise InvalidClientError(plain(error.message)) from None
 
     def _client(self, client_id: str) -> Client | None:
-        return self._fixed.get(client_id) or self._registrations.find(client_id) or self._documents.known(client_id)
+        fixed = self._fixed.get(client_id) or self._agents_client(client_id)
+        return fixed or self._registrations.find(client_id) or self._documents.known(client_id)
+
+    def _agents_client(self, client_id: str) -> Client | None:
+        agents = self._directory().agents.values()
+        if not any(client_id in agent.client_ids for agent in agents if not agent.disabled):
+            return None
+        return _confidential(client_id, agent_secret(self._secret, client_id))
 
     def _is_for_us(self, pairs: Sequence[tuple[str, str]]) -> bool:
         """Whether every resource that is asked for is this gateway (RFC 8707)."""
@@ -259,14 +264,20 @@ class DevIssuer:
         return self._key.sign(claims), jti, lifetime
 
     def _is_persona(self, name: str) -> bool:
-        return name in self._directory.persons and name != OPERATOR
+        listed = self._directory().persons.get(name)
+        return listed is not None and not listed.disabled and name != OPERATOR
 
     def _personas(self) -> tuple[Persona, ...]:
         return tuple(
             Persona(name=one.name, title=one.title, groups=tuple(sorted(one.groups)))
-            for one in self._directory.persons.values()
+            for one in self._directory().persons.values()
             if self._is_persona(one.name)
         )
+
+
+def _confidential(client_id: str, secret: str) -> Client:
+    grants = frozenset({"client_credentials"})
+    return Client(client_id=client_id, name=client_id, grants=grants, secret=secret)
 
 
 def _own_clients(secret: str) -> dict[str, Client]:

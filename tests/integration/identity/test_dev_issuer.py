@@ -15,6 +15,8 @@ from tests.support.identity import GATEWAY, NOW, PUBLIC_ADDRESS, read_claims, re
 from tests.support.issuer import REDIRECT, VERIFIER, Installation, challenge_for, install
 from tests.support.oauth_login import personas_on, read_redirect
 
+NOBODY_LISTED = Directory()
+
 DOCUMENT = "https://editor.example.com/client.json"
 DOCUMENT_THERE = f"https://{PUBLIC_ADDRESS}/client.json"
 
@@ -499,7 +501,7 @@ async def test_its_key_survives_a_restart(here: Installation, tmp_path: Path) ->
 )
 def test_it_serves_loopback_only(tmp_path: Path, url: str) -> None:
     with pytest.raises(BadRequest, match=r"set \[auth\] issuer and audience"):
-        DevIssuer.open(public_url=url, directory=Directory(), state=tmp_path, fetcher=Fetcher())
+        DevIssuer.open(public_url=url, directory=lambda: NOBODY_LISTED, state=tmp_path, fetcher=Fetcher())
 
 
 async def test_no_secret_reaches_a_log(here: Installation, caplog: pytest.LogCaptureFixture) -> None:

@@ -85,7 +85,7 @@ async def test_who_tells_hears_it_too_and_once(server: NatsServer) -> None:
 @pytest.mark.parametrize(
     "topic",
     [
-        "ready.echo",
+        "turn.echo",
         "chunks.a b",
         "chunks.a..b.",
         "chunks.*",

@@ -76,7 +76,7 @@ class Office:
     async def policies(self, text: str) -> None:
         """Put others in force."""
         (self.folder / "policies" / "tests.cedar").write_text(text)
-        await self.gateway.reload_policies()
+        await self.gateway.reload()
 
     def audit(self) -> list[dict[str, Any]]:
         """What is on record by now."""

@@ -9,6 +9,7 @@ import grpc.aio
 import pytest
 
 from adapters.messaging.export import check_export
+from adapters.messaging.migrate import HEAD
 from registry.model import ConversationId
 from tests.integration.platform.conftest import Office
 
@@ -156,7 +157,7 @@ async def test_the_status_counts_what_there_is(office: Office) -> None:
     assert status.pop("oldestSeconds", 0) < 60
     assert status == {
         "engine": "sqlite",
-        "revision": "0001",
+        "revision": HEAD,
         "conversations": "3",
         "messages": "7",
         "ready": "1",

@@ -121,8 +121,23 @@ async def test_without_one_good_token_nothing_reaches_the_corridor(
 
 
 async def test_the_gateways_own_metadata_is_refused(corridor: Corridor, stub: Stub) -> None:
-    error = await failure(stub, metadata=(*TOKEN, ("ix-turn-token", "x")))
+    error = await failure(stub, metadata=(*TOKEN, ("ix-principal", "x")))
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert not corridor.calls
+
+
+async def test_the_token_of_a_turn_is_nothing_that_is_passed_over(corridor: Corridor, stub: Stub) -> None:
+    error = await failure(stub, metadata=(*TOKEN, ("ix-turn-token", "x")))
+    assert error.code() is grpc.StatusCode.UNAUTHENTICATED
+    assert not corridor.calls
+
+
+async def test_two_long_tokens_have_room_and_much_more_has_not(corridor: Corridor, stub: Stub) -> None:
+    long = (("authorization", f"Bearer {'a' * 16_000}"), ("ix-turn-token", "b" * 16_000))
+    for _ in range(8):
+        assert (await failure(stub, metadata=long)).code() is grpc.StatusCode.UNAUTHENTICATED
+    endless = (("authorization", f"Bearer {'a' * 60_000}"),)
+    assert (await failure(stub, metadata=endless)).code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert not corridor.calls
 
 

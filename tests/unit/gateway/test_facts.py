@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from gateway.facts import NOTHING, FactFinder
+from gateway.live import InForce
 from policies.facts import OpenedConversation
 from policies.identity.directory import Directory
 from registry.model import (
@@ -24,10 +25,11 @@ from registry.model import (
 )
 from tests.support.calls import ASSISTANT
 from tests.support.pets import pets
-from tests.support.policies import agent, catalog, skill
+from tests.support.policies import agent, catalog, judge, skill
 
 KNOWN = catalog([skill("pets.find", domain="zoo")], [agent("helper")])
-FINDER = FactFinder(directory=Directory(), environment="test")
+NOW = InForce(KNOWN, judge("", KNOWN), Directory())
+FINDER = FactFinder(environment="test")
 HELPER, FIND = Target(TargetKind.AGENT, "helper"), Target(TargetKind.SKILL, "pets.find")
 
 
@@ -44,7 +46,7 @@ def call(target: Target, action: Action, *parts: Part, **content: Any) -> Call:
 
 
 def faults(*parts: Part, action: Action = Action.MESSAGE, **content: Any) -> dict[str, str]:
-    facts = FINDER.about(call(HELPER, action, *parts, **content), KNOWN)
+    facts = FINDER.about(call(HELPER, action, *parts, **content), NOW)
     return {fault.path: fault.sentence for fault in facts.find_faults()}
 
 
@@ -60,7 +62,7 @@ def test_who_only_looks_at_an_agent_says_nothing_wrong() -> None:
 
 
 def about(action: Action, target: Target = CATALOG, **content: Any) -> tuple[str, str] | None:
-    return FINDER.about(call(target, action, **content), KNOWN).about
+    return FINDER.about(call(target, action, **content), NOW).about
 
 
 def test_a_request_to_publish_is_about_the_one_agent_in_it() -> None:
@@ -89,9 +91,9 @@ async def test_a_conversation_is_found_before_anything_is_decided() -> None:
     async def find(asked: Call) -> OpenedConversation | None:
         return OPENED if asked.target == CONVERSATION else None
 
-    finder = FactFinder(directory=Directory(), environment="test", conversation=find)
+    finder = FactFinder(environment="test", conversation=find)
     asked = call(CONVERSATION, Action.READ_CONVERSATION)
-    facts = finder.about(asked, KNOWN, await finder.found(asked))
+    facts = finder.about(asked, NOW, await finder.found(asked))
     assert (facts.conversation, facts.trouble) == (OPENED, None)
     assert (await FINDER.found(asked)).conversation is None
 
@@ -101,7 +103,7 @@ async def test_for_what_is_no_conversation_nobody_waits(target: Target) -> None:
     async def find(_: Call) -> OpenedConversation | None:
         raise AssertionError("the log was asked")
 
-    finder = FactFinder(directory=Directory(), environment="test", conversation=find)
+    finder = FactFinder(environment="test", conversation=find)
     assert await finder.found(call(target, Action.LIST)) is NOTHING
 
 
@@ -111,6 +113,6 @@ async def test_a_log_that_cannot_tell_is_a_fact() -> None:
     async def find(_: Call) -> OpenedConversation | None:
         raise gone
 
-    finder = FactFinder(directory=Directory(), environment="test", conversation=find)
+    finder = FactFinder(environment="test", conversation=find)
     asked = call(CONVERSATION, Action.READ_CONVERSATION)
-    assert finder.about(asked, KNOWN, await finder.found(asked)).trouble is gone
+    assert finder.about(asked, NOW, await finder.found(asked)).trouble is gone

@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -10,17 +9,21 @@ from gateway.facts import FactFinder
 from gateway.live import InForce, Live
 from gateway.long_calls import LongCalls, Stopping
 from gateway.turns import TurnsInHand
-from policies.identity.directory import load_directory
+from policies.identity.directory import Directory, Listed
 from policies.identity.keys import generate_signing_key
 from policies.identity.turn_tokens import TurnTokens
-from registry.model import Action, Call, Denied, Principal, PrincipalKind, Target, TargetKind, alone
-from tests.support.calls import call
+from registry.model import Action, Call, Chain, Denied, Domain, Principal, PrincipalKind, Target, TargetKind, alone
+from tests.support.calls import ASSISTANT, call
 from tests.support.policies import ISSUER, agent, catalog, judge
 
 ADA = Principal(kind=PrincipalKind.PERSON, issuer=ISSUER, subject="ada", name="ada")
 DESK = catalog(agents=[agent("desk")])
-ALLOWED = InForce(DESK, judge('@id("all") permit (principal, action in Action::"use", resource);', DESK))
-FORBIDDEN = InForce(DESK, judge('@id("none") forbid (principal, action in Action::"use", resource);', DESK))
+PEOPLE = Directory(persons={"ada": Listed(name="ada", domain=Domain("hiring"))})
+ADA_GONE = Directory(persons={"ada": Listed(name="ada", domain=Domain("hiring"), disabled=True)})
+ALLOWED = InForce(DESK, judge('@id("all") permit (principal, action in Action::"use", resource);', DESK), PEOPLE)
+FORBIDDEN = InForce(
+    DESK, judge('@id("none") forbid (principal, action in Action::"use", resource);', DESK), PEOPLE, edition=1
+)
 MESSAGE = replace(
     call(content={"message": "hello"}),
     chain=alone(ADA),
@@ -40,10 +43,8 @@ def turns() -> TurnsInHand:
 
 
 @pytest.fixture
-def calls(live: Live, turns: TurnsInHand, tmp_path: Path) -> LongCalls:
-    (tmp_path / "directory.toml").write_text('[persons.ada]\ndomain = "hiring"\n')
-    facts = FactFinder(directory=load_directory(tmp_path / "directory.toml"), environment="test")
-    return LongCalls(live=live, facts=facts, turns=turns)
+def calls(live: Live, turns: TurnsInHand) -> LongCalls:
+    return LongCalls(live=live, facts=FactFinder(environment="test"), turns=turns)
 
 
 class Lasting:
@@ -72,9 +73,28 @@ async def test_a_call_that_is_no_longer_allowed_ends_with_the_reason(live: Live,
         await lasting.task
 
 
+@pytest.mark.parametrize("chain", [alone(ADA), Chain((ADA, ASSISTANT)), Chain((ASSISTANT, ADA))], ids=str)
+async def test_a_call_ends_when_somebody_of_its_chain_is_disabled(live: Live, calls: LongCalls, chain: Chain) -> None:
+    lasting = Lasting(calls, replace(MESSAGE, chain=chain))
+    lasting.cleaned.set()
+    await lasting.begun.wait()
+    await live.swap(replace(ALLOWED, directory=ADA_GONE, edition=1))
+
+    with pytest.raises(Denied, match="no longer allowed"):
+        await asyncio.wait_for(lasting.task, 2)
+
+
+async def test_what_changed_between_the_decision_and_the_call_counts(live: Live, calls: LongCalls) -> None:
+    decided_by = live.current()
+    await live.swap(replace(ALLOWED, directory=ADA_GONE, edition=1))
+    with pytest.raises(Denied, match="no longer allowed"):
+        async with calls.watched(MESSAGE, decided_by=decided_by):
+            await asyncio.wait_for(asyncio.Event().wait(), 2)
+
+
 async def test_a_call_that_still_is_goes_on(live: Live, calls: LongCalls) -> None:
     async with calls.watched(MESSAGE):
-        await live.swap(InForce(DESK, ALLOWED.judge))
+        await live.swap(replace(ALLOWED, edition=1))
         await asyncio.sleep(0)
 
 
@@ -86,7 +106,7 @@ async def test_what_ends_is_ended_once_and_for_its_first_reason(live: Live, call
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     calls.drain(seconds)
-    await live.swap(InForce(DESK, FORBIDDEN.judge))
+    await live.swap(replace(FORBIDDEN, edition=2))
     lasting.cleaned.set()
 
     with pytest.raises(Denied):

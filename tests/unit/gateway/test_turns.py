@@ -62,37 +62,37 @@ def credential(principal: Principal = ASSISTANT) -> Verified:
     )
 
 
-def test_an_agent_acts_for_those_whose_message_it_answers(turns: TurnsInHand, assistant: AgentEntry) -> None:
+async def test_an_agent_acts_for_those_whose_message_it_answers(turns: TurnsInHand, assistant: AgentEntry) -> None:
     with turns.open(message(groups=frozenset({"recruiters"})), assistant) as turn:
-        acting = turns.acting(turn.token, credential())
+        acting = await turns.acting(turn.token, credential())
 
     assert acting.chain == Chain((RECRUITER, ASSISTANT))
     assert acting.groups_behind == (frozenset({"recruiters"}),)
     assert acting.groups == frozenset({"bots"})
 
 
-def test_a_credential_in_a_turn_ends_with_the_turn(turns: TurnsInHand, assistant: AgentEntry) -> None:
+async def test_a_credential_in_a_turn_ends_with_the_turn(turns: TurnsInHand, assistant: AgentEntry) -> None:
     with turns.open(message(seconds=30), assistant) as turn:
-        assert turns.acting(turn.token, credential()).expires_at <= time.time() + 30
+        assert (await turns.acting(turn.token, credential())).expires_at <= time.time() + 30
 
 
-def test_a_token_replayed_after_its_turn_is_refused(turns: TurnsInHand, assistant: AgentEntry) -> None:
+async def test_a_token_replayed_after_its_turn_is_refused(turns: TurnsInHand, assistant: AgentEntry) -> None:
     with turns.open(message(), assistant) as turn:
         token = turn.token
 
     with pytest.raises(Unauthenticated, match="is invalid or has expired") as caught:
-        turns.acting(token, credential())
+        await turns.acting(token, credential())
     assert "is over" in caught.value.reason
 
 
-def test_a_token_of_a_turn_that_failed_is_refused(turns: TurnsInHand, assistant: AgentEntry) -> None:
+async def test_a_token_of_a_turn_that_failed_is_refused(turns: TurnsInHand, assistant: AgentEntry) -> None:
     token = ""
     with pytest.raises(RuntimeError), turns.open(message(), assistant) as turn:
         token = turn.token
         raise RuntimeError
 
     with pytest.raises(Unauthenticated):
-        turns.acting(token, credential())
+        await turns.acting(token, credential())
 
 
 @pytest.mark.parametrize(
@@ -103,29 +103,31 @@ def test_a_token_of_a_turn_that_failed_is_refused(turns: TurnsInHand, assistant:
         replace(ASSISTANT, kind=PrincipalKind.SERVICE),
     ],
 )
-def test_a_token_is_worth_nothing_to_anybody_else(turns: TurnsInHand, assistant: AgentEntry, other: Principal) -> None:
+async def test_a_token_is_worth_nothing_to_anybody_else(
+    turns: TurnsInHand, assistant: AgentEntry, other: Principal
+) -> None:
     with turns.open(message(), assistant) as turn, pytest.raises(Unauthenticated):
-        turns.acting(turn.token, credential(other))
+        await turns.acting(turn.token, credential(other))
 
 
-def test_a_token_does_not_stand_on_top_of_another(turns: TurnsInHand, assistant: AgentEntry) -> None:
+async def test_a_token_does_not_stand_on_top_of_another(turns: TurnsInHand, assistant: AgentEntry) -> None:
     with turns.open(message(), assistant) as turn:
-        acting = turns.acting(turn.token, credential())
+        acting = await turns.acting(turn.token, credential())
         with pytest.raises(Unauthenticated):
-            turns.acting(turn.token, acting)
+            await turns.acting(turn.token, acting)
 
 
-def test_a_token_of_another_gateway_is_refused(turns: TurnsInHand, assistant: AgentEntry) -> None:
+async def test_a_token_of_another_gateway_is_refused(turns: TurnsInHand, assistant: AgentEntry) -> None:
     elsewhere = TurnsInHand(TurnTokens(issuer=ISSUER, key=generate_signing_key()))
     with elsewhere.open(message(), assistant) as turn, pytest.raises(Unauthenticated):
-        turns.acting(turn.token, credential())
+        await turns.acting(turn.token, credential())
 
 
-def test_a_chain_grows_by_each_agent_that_passes_a_message_on(turns: TurnsInHand, assistant: AgentEntry) -> None:
+async def test_a_chain_grows_by_each_agent_that_passes_a_message_on(turns: TurnsInHand, assistant: AgentEntry) -> None:
     scheduler = Principal(kind=PrincipalKind.AGENT, issuer=ISSUER, subject="s", name="scheduler")
     call = replace(message(chain=Chain((RECRUITER, scheduler))), groups_before=(frozenset({"recruiters"}),))
     with turns.open(call, assistant) as turn:
-        acting = turns.acting(turn.token, credential())
+        acting = await turns.acting(turn.token, credential())
 
     assert acting.chain == Chain((RECRUITER, scheduler, ASSISTANT))
     assert acting.groups_behind == (frozenset({"recruiters"}), frozenset())

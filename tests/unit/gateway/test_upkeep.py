@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.messaging.drafts import Draft
 from adapters.messaging.errors import LogUnavailable
 from adapters.messaging.fabric import InProcessFabric
 from adapters.messaging.log import WhichTurns
@@ -66,22 +67,26 @@ async def test_a_chore_is_done_until_nothing_is_left_of_it(monkeypatch: pytest.M
 
 async def test_nothing_is_blanked_that_was_not_asked_for(tmp_path: Path) -> None:
     async with open_log(f"sqlite:///{tmp_path / 'log.db'}", fabric=InProcessFabric()) as opened:
-        assert len(chores(opened, LogRules())) == 2
-        assert len(chores(opened, LogRules(retention_days=30))) == 3
+        assert len(chores(opened, LogRules())) == 3
+        assert len(chores(opened, LogRules(retention_days=30))) == 4
 
 
 async def test_a_log_that_is_served_is_looked_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A question expires, what was said is found, and what is too old is blanked, without anybody asking."""
-    for name in ("EXPIRE_SECONDS", "INDEX_SECONDS", "RETAIN_SECONDS"):
+    """A question expires and its draft goes, what was said is found, and what is too old is blanked, without anybody
+    asking."""
+    for name in ("EXPIRE_SECONDS", "INDEX_SECONDS", "TIDY_SECONDS", "RETAIN_SECONDS"):
         monkeypatch.setattr(upkeep, name, 0.02)
     conversation = ConversationId("c-1")
     async with open_log(f"sqlite:///{tmp_path / 'log.db'}", fabric=InProcessFabric()) as opened:
         of = await open_turn(opened.log, conversation, "hello")
         [delivery] = await opened.log.claim([ECHO], limit=1, lease=Lease(owner="test", seconds=30))
+        await opened.drafts.keep([Draft(conversation=conversation, turn=of.turn, fence=1, number=1, body=b"so far")])
         await opened.log.settle(delivery, Asked(question=Ask(id="q", body=b"?", expires_in=0.05)))
         await opened.log.append(ConversationId("c-2"), [said("old")], opening=Opening())
         async with upkeep.upkeep(opened, LogRules(retention_days=0.2 / upkeep.DAY)), asyncio.timeout(10):
             while not (await opened.history.page(ConversationId("c-2")))[0].erased:
                 await asyncio.sleep(0.02)
             while (await opened.history.turns(WhichTurns(turns=(of.turn,))))[0].state is not TurnState.FAILED:
+                await asyncio.sleep(0.02)
+            while await opened.drafts.of(conversation, of.turn) is not None:
                 await asyncio.sleep(0.02)

@@ -7,7 +7,7 @@ import pytest
 from policies.decision import Decision, Verdict
 from policies.facts import Facts, OpenedConversation
 from policies.identity.directory import LOCAL_ISSUER, OPERATOR
-from policies.load import PolicySource, baseline, build_judge
+from policies.load import PolicyProblems, PolicySource, baseline, build_judge
 from policies.remarks import Known
 from registry.model import (
     MESSAGE_LOG,
@@ -27,9 +27,10 @@ from registry.model import (
 from tests.support.policies import catalog, decide, judge, skill, standing
 
 KNOWN = catalog([skill("candidates.search")])
-READ, KEEP = Action.READ_CONVERSATION, Action.KEEP_CONVERSATION
+READ, KEEP, TAKE_PART = Action.READ_CONVERSATION, Action.KEEP_CONVERSATION, Action.TAKE_PART
 OURS = OpenedConversation(id=ConversationId("c-1"), domain=Domain("hiring"))
 THEIRS = OpenedConversation(id=ConversationId("c-2"), domain=Domain("finance"))
+OWN = replace(THEIRS, participates=True)
 NOBODYS = OpenedConversation(id=ConversationId("c-3"), domain=Domain(""))
 ABSENT = Target(TargetKind.CONVERSATION, "c-4")
 JUDGE = judge(
@@ -44,6 +45,7 @@ JUDGE = judge(
     """,
     KNOWN,
 )
+STRANGER = standing("eve", domain="")
 READER, KEEPER, BOTH = (
     standing("ada", "readers"),
     standing("kim", "keepers"),
@@ -58,7 +60,7 @@ def test_a_conversation_is_read_and_kept_by_whom_policies_name() -> None:
     assert decide(JUDGE, KNOWN, BOTH, KEEP, OURS).allowed
 
 
-@pytest.mark.parametrize("action", [READ, KEEP, Action.LIST, Action.INVOKE, Action.PUBLISH])
+@pytest.mark.parametrize("action", [READ, KEEP, TAKE_PART, Action.LIST, Action.INVOKE, Action.PUBLISH])
 @pytest.mark.parametrize("conversation", [THEIRS, NOBODYS])
 def test_one_that_is_not_to_be_read_looks_as_one_that_there_is_not(
     action: Action, conversation: OpenedConversation
@@ -82,7 +84,7 @@ def test_who_may_keep_it_need_not_read_it() -> None:
 
 def test_a_forbid_hides_what_is_permitted_otherwise() -> None:
     never = OpenedConversation(id=ConversationId("c-9"), domain=Domain("hiring"))
-    for action in (READ, KEEP):
+    for action in (READ, KEEP, TAKE_PART):
         found = decide(JUDGE, KNOWN, BOTH, action, never)
         assert (found.verdict, found.policies) == (Verdict.UNKNOWN, ("never",))
 
@@ -127,6 +129,82 @@ def test_the_operator_at_the_machine_may_and_nobody_else_by_default(
 def test_reading_changes_nothing_and_keeping_may() -> None:
     assert decide(JUDGE, KNOWN, BOTH, READ, OURS).writes is False
     assert decide(JUDGE, KNOWN, BOTH, KEEP, OURS).writes is True
+    assert decide(JUDGE, KNOWN, STRANGER, READ, OWN).writes is False
+    assert decide(JUDGE, KNOWN, STRANGER, TAKE_PART, OWN).writes is True
+
+
+def test_what_is_ones_own_is_read_and_taken_part_in_without_any_policy() -> None:
+    by_default = build_judge(baseline(), KNOWN)
+    for action in (READ, TAKE_PART):
+        found = decide(by_default, KNOWN, STRANGER, action, OWN)
+        assert (found.allowed, found.policies, found.target) == (
+            True,
+            ("baseline.own-conversation",),
+            "conversation:c-2",
+        )
+    assert decide(by_default, KNOWN, STRANGER, KEEP, OWN).verdict is Verdict.DENY
+
+
+@pytest.mark.parametrize("action", [READ, TAKE_PART])
+def test_what_is_anothers_looks_as_what_there_is_not(action: Action) -> None:
+    by_default = build_judge(baseline(), KNOWN)
+    hidden = decide(by_default, KNOWN, STRANGER, action, THEIRS)
+    absent = decide(by_default, KNOWN, STRANGER, action, ABSENT)
+    assert replace(hidden, sentence=hidden.sentence.replace(THEIRS.id, ABSENT.name)) == absent
+    assert absent.verdict is Verdict.UNKNOWN
+
+
+def test_who_may_read_all_of_a_domain_does_not_take_part_in_it() -> None:
+    found = decide(JUDGE, KNOWN, READER, TAKE_PART, OURS)
+    assert (found.verdict, found.sentence) == (
+        Verdict.DENY,
+        'No policy permits person:ada to take_part "c-1".',
+    )
+
+
+def test_a_forbid_on_top_of_ones_own_wins() -> None:
+    strict = judge(
+        """
+        @id("freeze") @says("Nobody interferes here.") forbid (
+          principal, action == Action::"take_part", resource in Domain::"finance");
+        @id("secret") forbid (principal in Group::"interns", action, resource is Conversation);
+        """,
+        KNOWN,
+    )
+    found = decide(strict, KNOWN, STRANGER, TAKE_PART, OWN)
+    assert (found.verdict, found.policies) == (Verdict.DENY, ("freeze",))
+    assert decide(strict, KNOWN, STRANGER, READ, OWN).allowed
+    assert decide(strict, KNOWN, standing("ivy", "interns"), READ, OWN).verdict is Verdict.UNKNOWN
+
+
+def test_a_policy_may_say_that_only_who_participates_reads() -> None:
+    strict = judge(
+        """@id("own") forbid (principal, action == Action::"read_conversation", resource is Conversation)
+        unless { context.participates };
+        @id("all") permit (principal, action == Action::"read_conversation", resource);""",
+        KNOWN,
+    )
+    assert decide(strict, KNOWN, STRANGER, READ, OWN).allowed
+    assert not decide(strict, KNOWN, STRANGER, READ, THEIRS).allowed
+    assert decide(strict, KNOWN, STRANGER, READ, MESSAGE_LOG).policies == ("all",)
+
+
+def test_a_chain_that_is_too_long_takes_no_part() -> None:
+    assert decide(JUDGE, KNOWN, [STRANGER] * 5, TAKE_PART, OWN).allowed
+    assert decide(JUDGE, KNOWN, [STRANGER] * 6, TAKE_PART, OWN).policies == ("baseline.depth",)
+
+
+def test_nobody_takes_part_in_the_message_log() -> None:
+    assert decide(JUDGE, KNOWN, BOTH, TAKE_PART, MESSAGE_LOG).verdict is Verdict.DENY
+    text = '@id("x") permit (principal, action == Action::"take_part", resource is MessageLog);'
+    with pytest.raises(PolicyProblems, match="unable to find an applicable action"):
+        judge(text, KNOWN)
+
+
+def test_to_keep_does_not_depend_on_who_participates() -> None:
+    text = '@id("x") permit (principal, action == Action::"keep_conversation", resource) when { context.participates };'
+    with pytest.raises(PolicyProblems, match="participates"):
+        judge(text, KNOWN)
 
 
 def test_what_was_asked_is_on_record_and_under_which_id() -> None:

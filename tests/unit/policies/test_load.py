@@ -156,6 +156,7 @@ def test_a_folder_is_read_with_the_baseline_first(tmp_path: Path) -> None:
     names = [source.name for source in load_policies(tmp_path)]
     assert names == [
         "baseline/agents.cedar",
+        "baseline/conversations.cedar",
         "baseline/limits.cedar",
         "baseline/operator.cedar",
         "a.cedar",

@@ -109,7 +109,7 @@ async def test_ten_thousand_appends_are_not_ten_thousand_tells(here: Wakes, ther
         while any(watch.tail < 10 for watch in watches):
             await asyncio.sleep(0.001)
 
-    assert sorted(topic for topic, _ in fabric.told) == ["grown.all", "ready.echo"]
+    assert sorted(topic for topic, _ in fabric.told) == ["grown.all", "ready"]
 
 
 async def test_what_goes_on_being_written_is_told_every_few_milliseconds(here: Wakes, fabric: Recorded) -> None:
@@ -177,6 +177,67 @@ async def test_mail_that_came_while_nobody_waited_lets_the_next_one_go_on_once(h
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.02):
             await here.mail([ECHO], seconds=LONG)
+
+
+async def test_five_thousand_agents_are_one_topic(here: Wakes, there: Wakes, fabric: Recorded) -> None:
+    agents = frozenset(AgentName(f"agent {number}") for number in range(5000))
+    await there.mail(agents, seconds=LONG)
+    await there.mail([ECHO], seconds=LONG)
+    assert fabric.heard == {"ready": 1}
+    async with asyncio.TaskGroup() as tasks, asyncio.timeout(5):
+        tasks.create_task(there.mail(agents, seconds=LONG))
+        await asyncio.sleep(0)
+
+        here.stirred(mail_for(AgentName("agent 4711"), SCOUT))
+    assert [(topic, sorted(orjson.loads(payload[8:]))) for topic, payload in fabric.told] == [
+        ("ready", ["agent 4711", "scout"])
+    ]
+
+
+async def test_to_wait_for_the_same_agents_again_costs_nothing_more(here: Wakes) -> None:
+    """As a dispatcher does; what five thousand of them cost, once or every time, shows in the time it takes."""
+    agents = frozenset(AgentName(f"agent {number}") for number in range(200_000))
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    await here.mail(agents, seconds=0)
+    once, began = loop.time() - began, loop.time()
+    for _ in range(10):
+        await here.mail(agents, seconds=0)
+    assert loop.time() - began < max(5 * once, 0.05)
+
+
+async def test_very_many_agents_with_mail_are_told_in_pieces(here: Wakes, there: Wakes, fabric: Recorded) -> None:
+    agents = frozenset(AgentName(f"{number:0250}") for number in range(10_000))
+    await there.mail(agents, seconds=0)
+    here.stirred(mail_for(*agents))
+    here.close()
+    assert max(len(payload) for _, payload in fabric.told) < 1_000_000
+    assert sum(len(orjson.loads(payload[8:])) for _, payload in fabric.told) == 10_000
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        for agent in sorted(agents)[::1000]:
+            await there.mail([agent], seconds=LONG)
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"x", b"12345678", b'12345678{"echo":1}', b"12345678[1,null]", b"12345678[\xff"]
+)
+async def test_mail_that_makes_no_sense_is_not_heard(here: Wakes, fabric: Recorded, payload: bytes) -> None:
+    await here.mail([ECHO], seconds=0)
+    fabric.tell("ready", payload)
+    await asyncio.sleep(0)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.02):
+            await here.mail([ECHO], seconds=LONG)
+
+
+async def test_mail_of_agents_that_nobody_here_waits_for_is_not_kept(here: Wakes) -> None:
+    await here.mail([ECHO], seconds=0)
+    here.stirred(mail_for(SCOUT))
+    await here.mail([SCOUT], seconds=LONG)  # the first time one is sent to look anyway
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.02):
+            await here.mail([ECHO, SCOUT], seconds=LONG)
 
 
 async def test_nobody_waits_for_mail_longer_than_the_poll_or_than_he_wants() -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from policies.identity.directory import Directory, load_directory
-from registry.model import BadRequest, Classification, PrincipalKind, Unauthenticated
+from policies.identity.directory import LOCAL_ISSUER, OPERATOR, Directory, load_directory
+from registry.model import BadRequest, Classification, Principal, PrincipalKind, Unauthenticated
 
 COMPANY = """
 [groups.recruiting]
@@ -114,6 +114,9 @@ def test_no_token_may_speak_under_a_reserved_or_odd_name(name: str) -> None:
         ("[services.x]\nclient_ids = []\n", ("[services.x]", "'client_ids'")),
         ('[persons.alice]\ngroups = "hr"\n', ("[persons.alice]: groups",)),
         ('[persons.alice]\nclearance = "top"\n', ("[persons.alice]: clearance", "restricted")),
+        ('[persons.alice]\ndisabled = "yes"\n', ("[persons.alice]: disabled", "true or false")),
+        ("[agents.bot]\ndisabled = 1\n", ("[agents.bot]: disabled", "true or false")),
+        ("[groups.a]\ndisabled = true\n", ("[groups.a]", "'disabled'")),
         ("[persons]\nalice = 1\n", ("[persons.alice]", "table")),
         ("[agents.Bad-Name]\n", ("[agents.Bad-Name]", "a-z")),
         ('[agents.a]\nclient_ids = ["c"]\n[agents.b]\nclient_ids = ["c"]\n', ("[agents.b]", "'a'")),
@@ -127,6 +130,40 @@ def test_a_mistake_is_named_with_file_table_and_key(tmp_path: Path, text: str, n
 
     for part in (*named, "directory.toml"):
         assert part in caught.value.message
+
+
+def test_who_is_disabled_is_still_who_they_were(tmp_path: Path) -> None:
+    directory = read(
+        tmp_path,
+        """
+        [persons.alice]
+        groups = ["staff"]
+        disabled = true
+        [agents.assistant]
+        client_ids = ["client-7"]
+        disabled = true
+        [services.nightly]
+        disabled = true
+        [persons.bob]
+        disabled = false
+        """,
+    )
+    for subject, client, kind, disabled in (
+        ("alice", "editor", PrincipalKind.PERSON, True),
+        ("client-7", "client-7", PrincipalKind.AGENT, True),
+        ("nightly", "nightly", PrincipalKind.SERVICE, True),
+        ("bob", "editor", PrincipalKind.PERSON, False),
+        ("carol", "editor", PrincipalKind.PERSON, False),
+        ("nightly", "editor", PrincipalKind.PERSON, False),
+    ):
+        principal = directory.principal(issuer="i", subject=subject, client_id=client)
+        assert (principal.kind, directory.standing(principal).disabled) == (kind, disabled)
+
+
+def test_the_operator_at_the_machine_cannot_be_disabled(tmp_path: Path) -> None:
+    directory = read(tmp_path, f'[services."{OPERATOR}"]\ndisabled = true\n')
+    local = Principal(kind=PrincipalKind.SERVICE, issuer=LOCAL_ISSUER, subject=OPERATOR, name=OPERATOR)
+    assert not directory.standing(local).disabled
 
 
 def test_without_a_file_nobody_is_listed(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import httpx
 import pytest
 import respx
 
-from policies.identity.fetch import Fetcher, Unfetchable, is_public
+from policies.identity.fetch import Fetcher, Unfetchable
+from registry.addresses import is_public
 from tests.support.identity import PUBLIC_ADDRESS, one_public_address
 
 URL = "https://login.example.com/keys"

@@ -16,6 +16,8 @@ from policies.identity.tokens import InboundIssuer, TokenVerifier
 from registry.model import BadRequest, Chain, Principal, PrincipalKind, Unauthenticated, alone
 from tests.support.identity import GATEWAY, ISSUER, NOW, FakeClock, read_claims, read_header
 
+NOBODY_LISTED = Directory()
+
 ALICE = Principal(kind=PrincipalKind.PERSON, issuer=ISSUER, subject="alice", name="alice")
 ASSISTANT = Principal(kind=PrincipalKind.AGENT, issuer=ISSUER, subject="client-7", name="assistant")
 SCHEDULER = Principal(kind=PrincipalKind.AGENT, issuer=ISSUER, subject="client-8", name="scheduler")
@@ -113,7 +115,7 @@ async def test_an_internal_token_opens_no_door(clock: FakeClock) -> None:
     key = generate_signing_key()
     internal = InternalIssuer(issuer=GATEWAY, key=key, clock=clock)
     inbound = InboundIssuer(issuer=ISSUER, audiences=(GATEWAY,), keys=LocalKeys([key.public()]))
-    verifier = TokenVerifier([inbound], directory=Directory(), own_issuer=GATEWAY, clock=clock)
+    verifier = TokenVerifier([inbound], directory=lambda: NOBODY_LISTED, own_issuer=GATEWAY, clock=clock)
 
     with pytest.raises(Unauthenticated) as caught:
         await verifier.verify(await internal.token_for(alone(ALICE), GATEWAY))

@@ -23,6 +23,7 @@ from tests.support.identity import (
     one_public_address,
 )
 
+NOBODY_LISTED = Directory()
 THERE = f"https://{PUBLIC_ADDRESS}"
 METADATA = f"{THERE}/.well-known/oauth-authorization-server/realms/prod"
 OPENID = f"{THERE}/realms/prod/.well-known/openid-configuration"
@@ -58,7 +59,7 @@ async def keys(clock: FakeClock, net: respx.MockRouter) -> AsyncIterator[RemoteK
 @pytest.fixture
 def verifier(keys: RemoteKeys, clock: FakeClock) -> TokenVerifier:
     inbound = InboundIssuer(issuer=ISSUER, audiences=(GATEWAY,), keys=keys)
-    return TokenVerifier([inbound], directory=Directory(), own_issuer=GATEWAY, clock=clock)
+    return TokenVerifier([inbound], directory=lambda: NOBODY_LISTED, own_issuer=GATEWAY, clock=clock)
 
 
 async def test_keys_are_discovered_at_the_first_token(

@@ -10,12 +10,14 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from policies.identity.directory import Directory
+from policies.identity.directory import Directory, Listed
 from policies.identity.keys import generate_signing_key
 from policies.identity.keysets import KeysUnavailable, LocalKeys, PublicKey
 from policies.identity.tokens import InboundIssuer, TokenVerifier
-from registry.model import PrincipalKind, Unauthenticated
+from registry.model import Domain, PrincipalKind, Unauthenticated
 from tests.support.identity import GATEWAY, ISSUER, NOW, FakeClock, ForeignIssuer, claims, segment, unsigned
+
+NOBODY_LISTED = Directory()
 
 HEADER = {"alg": "ES256", "typ": "at+jwt"}
 
@@ -42,7 +44,7 @@ def verifier(keys: LocalKeys, clock: FakeClock) -> TokenVerifier:
 
 def verifier_for(keys: LocalKeys, clock: Callable[[], float], *, groups_claim: str = "") -> TokenVerifier:
     inbound = InboundIssuer(issuer=ISSUER, audiences=(GATEWAY,), keys=keys, groups_claim=groups_claim)
-    return TokenVerifier([inbound], directory=Directory(), own_issuer=GATEWAY, clock=clock)
+    return TokenVerifier([inbound], directory=lambda: NOBODY_LISTED, own_issuer=GATEWAY, clock=clock)
 
 
 async def refusal(verifier: TokenVerifier, token: str) -> str:
@@ -61,6 +63,32 @@ async def test_a_good_token_proves_who_asks(verifier: TokenVerifier, issuer: For
     assert verified.scopes == {"a", "b"}
     assert verified.client_id == "editor"
     assert verified.expires_at == NOW + 900
+
+
+async def test_the_token_of_somebody_disabled_proves_nothing(
+    keys: LocalKeys, issuer: ForeignIssuer, clock: FakeClock
+) -> None:
+    in_force = [NOBODY_LISTED]
+    inbound = InboundIssuer(issuer=ISSUER, audiences=(GATEWAY,), keys=keys)
+    verifier = TokenVerifier([inbound], directory=lambda: in_force[-1], own_issuer=GATEWAY, clock=clock)
+    token = issuer.token()
+    assert (await verifier.verify(token)).principal.name == "alice"
+
+    in_force.append(Directory(persons={"alice": Listed(name="alice", disabled=True)}))
+    assert await refusal(verifier, token) == "person:alice is disabled in the directory"
+
+    in_force.append(Directory(persons={"alice": Listed(name="alice", domain=Domain("hiring"))}))
+    assert (await verifier.verify(token)).principal.domain == "hiring"
+
+
+async def test_an_agent_that_is_disabled_is_not_somebody_else_instead(
+    keys: LocalKeys, issuer: ForeignIssuer, clock: FakeClock
+) -> None:
+    gone = Directory(agents={"bot": Listed(name="bot", client_ids=("bot-1",), disabled=True)})
+    inbound = InboundIssuer(issuer=ISSUER, audiences=(GATEWAY,), keys=keys)
+    verifier = TokenVerifier([inbound], directory=lambda: gone, own_issuer=GATEWAY, clock=clock)
+    for subject in ("bot-1", "alice"):
+        assert "agent:bot is disabled" in await refusal(verifier, issuer.token(sub=subject, client_id="bot-1"))
 
 
 async def test_an_audience_may_be_one_of_a_list(verifier: TokenVerifier, issuer: ForeignIssuer) -> None:
@@ -256,7 +284,7 @@ async def test_of_several_issuers_each_speaks_under_its_alias(clock: FakeClock) 
             issuer=other, audiences=(GATEWAY,), keys=LocalKeys([shop.key.public()]), alias="shop", groups_claim="groups"
         ),
     ]
-    verifier = TokenVerifier(both, directory=Directory(), own_issuer=GATEWAY, clock=clock)
+    verifier = TokenVerifier(both, directory=lambda: NOBODY_LISTED, own_issuer=GATEWAY, clock=clock)
 
     assert (await verifier.verify(corp.token())).principal.name == "corp/alice"
     from_shop = await verifier.verify(shop.token(iss=other, groups=["admins"]))
@@ -292,7 +320,7 @@ async def test_a_remembered_token_ends_with_its_time(
 async def test_the_memory_is_bounded(issuer: ForeignIssuer, clock: FakeClock) -> None:
     source = CountingKeys([issuer.key.public()])
     inbound = InboundIssuer(issuer=ISSUER, audiences=(GATEWAY,), keys=source)
-    verifier = TokenVerifier([inbound], directory=Directory(), own_issuer=GATEWAY, clock=clock, capacity=2)
+    verifier = TokenVerifier([inbound], directory=lambda: NOBODY_LISTED, own_issuer=GATEWAY, clock=clock, capacity=2)
     first = issuer.token(jti="0")
 
     for token in (first, issuer.token(jti="1"), issuer.token(jti="2"), first):
@@ -327,7 +355,7 @@ async def test_keys_that_cannot_be_had_are_no_verdict_on_the_token(issuer: Forei
 )
 def test_issuers_that_could_be_taken_for_each_other_are_refused(issuers: list[InboundIssuer]) -> None:
     with pytest.raises(ValueError, match="issuer"):
-        TokenVerifier(issuers, directory=Directory(), own_issuer=GATEWAY)
+        TokenVerifier(issuers, directory=lambda: NOBODY_LISTED, own_issuer=GATEWAY)
 
 
 class CountingKeys(LocalKeys):

@@ -1,0 +1,559 @@
+"""The agent lifecycle service: takes what is asked of agents, and sees to it that it is done.
+
+A message becomes a turn of the conversation log in one step; where the agent has time it is claimed in the same one,
+and answered at once, by a task of this service. Whoever asked may wait, or listen, or leave: but for those who attend,
+that changes nothing for the turn. What nobody here could take at once waits in the log, where the dispatcher of any
+gateway finds it: after a restart, after a failure, or because its agent was busy. So there is no state in here that
+anybody would miss.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol, TypeAlias, cast
+
+from adapters.lifecycle.attempts import Attempts, Deliver, Ending, FindWork
+from adapters.lifecycle.conversations import Placing, find_place
+from adapters.lifecycle.feeds import Feeds, Hearing
+from adapters.lifecycle.grants import Grant, Seal, owner_of, seal_grant
+from adapters.lifecycle.results import result_of, told
+from adapters.lifecycle.rules import LifecycleRules
+from adapters.lifecycle.views import Logged, News, Snapshot, TurnView, Views, is_over
+from adapters.messaging.beside import beside
+from adapters.messaging.bodies import text_of, write_body
+from adapters.messaging.errors import LogUnavailable, TurnOver
+from adapters.messaging.fabric import Fabric
+from adapters.messaging.log import TurnMark, WhichTurns
+from adapters.messaging.messages import LOG, Kind, New, Opening, QuestionRef, To, TurnRef
+from adapters.messaging.opening import OpenLog
+from adapters.messaging.outcomes import ChangeTurn, Delivery, Effect, Lease
+from adapters.messaging.plan import Appended
+from adapters.messaging.turns import Turn, TurnChange, TurnState
+from registry.messages import read_parts
+from registry.model import (
+    NO_TURN,
+    Action,
+    Agent,
+    AgentName,
+    Attention,
+    BadRequest,
+    Call,
+    Chain,
+    ConversationId,
+    Deadline,
+    DeadlinePassed,
+    Emit,
+    Found,
+    InterchangeError,
+    Overloaded,
+    Part,
+    Refused,
+    Result,
+    Sending,
+    TurnId,
+    Unknown,
+    WhenBusy,
+    nowhere,
+)
+
+logger = logging.getLogger(__name__)
+
+DRAFTS: Final = 1.0
+"""Seconds between two drafts of what is being said."""
+
+BEFORE: Final = 0.5
+"""Seconds before a deadline in which a caller is told how far it is, instead of nothing."""
+
+Agents: TypeAlias = Callable[[], Collection[AgentName]]
+"""The agents that this gateway can reach whenever it wants."""
+
+Seats: TypeAlias = Callable[[], Mapping[AgentName, int]]
+"""How many turns more each agent takes that has come to this gateway by itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """Whom this gateway can have answer: `agents` by calling them, `seats` by what they have come to fetch."""
+
+    agents: Agents
+    seats: Seats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnPage:
+    """Turns, those that changed last first; `mark` is where the next page begins, None where there is none; `total` is
+    how many there are on all pages."""
+
+    views: tuple[TurnView, ...]
+    mark: TurnMark | None
+    total: int
+
+
+Ready: TypeAlias = Callable[[TurnRef, int], Awaitable[None]]
+"""Does what was admitted, for a turn, of which everything behind a message number counts."""
+
+
+class Beside(Protocol):
+    """What senders may want of a turn beside its answer: to have it told to a webhook."""
+
+    async def admit(self, call: Call) -> Ready:
+        """See whether it can be had, before anything is written; and return what does it then.
+
+        Raises:
+            InterchangeError: it cannot.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class _Run:
+    """An attempt in the hands of this process."""
+
+    delivery: Delivery
+    ended: asyncio.Future[Ending] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Lifecycle:
+    """See above. `name` is what leases are held under, for operators to read; `fabric` reaches other gateways."""
+
+    def __init__(
+        self,
+        opened: OpenLog,
+        *,
+        deliver: Deliver,
+        find: FindWork,
+        reach: Reach,
+        seal: Seal,
+        rules: LifecycleRules,
+        fabric: Fabric | None,
+        name: str,
+        beside: Beside,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._opened = opened
+        self._beside = beside
+        self._log = opened.log
+        self._history = opened.history
+        self._reach = reach
+        self._seal = seal
+        self._rules = rules
+        self._clock = clock
+        self._lease = Lease(owner=name, seconds=rules.lease)
+        self._feeds = Feeds(fabric)
+        self.views = Views(opened, feeds=self._feeds, seal=seal)
+        self._attempts = Attempts(
+            opened, deliver=deliver, find=find, seal=seal, feeds=self._feeds, rules=rules, clock=clock
+        )
+        self._runs: dict[TurnId, _Run] = {}
+        self._busy: dict[AgentName, int] = {}
+        self._working: set[asyncio.Task[None]] = set()
+        self._freed = asyncio.Event()
+        self._stopping = True
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Work while this lasts. Leaving it gives back what is in hand; `drain` lets it end before."""
+        async with beside(self._dispatch()), beside(self._keep_drafts()):
+            self._stopping = False
+            try:
+                yield
+            finally:
+                self._stopping = True
+                await self._give_back()
+
+    def drain(self) -> None:
+        """Take nothing more in hand. What is in hand may end."""
+        self._stopping = True
+        self._freed.set()
+
+    def look(self) -> None:
+        """Somebody has come, or has time again: see whether there is something to be done."""
+        self._freed.set()
+
+    # ---- what is asked of agents
+
+    async def take(self, call: Call, agent: Agent, *, emit: Emit) -> Result:
+        """Make a turn of a permitted call, and wait for its end as far as its sender does.
+
+        Whatever else the sender wants of the turn, `beside` sees to, before the agent is called.
+
+        Raises:
+            Unknown: there is no such turn to go on with, or it is somebody else's.
+            TurnOver, Refused: there is nothing to be said to that turn now.
+            Overloaded: the agent is busy and takes no messages then; or too many turns were opened within one.
+            InterchangeError: where somebody attends, whatever kept the turn from succeeding.
+            LogUnavailable: the log cannot be written now; nothing was done.
+        """
+        sending = _sending(call)
+        with self._feeds.hearing(sending.follows or sending.turn) as hearing:
+            ready = await self._beside.admit(call)
+            of, appended = await (self._gone_on(call, agent) if sending.follows else self._begun(call, agent))
+            await ready(of, appended.seq - 1)
+            attends = sending.attention is Attention.ATTENDS
+            if appended.delivery is not None:
+                also = emit if attends else nowhere
+                self._start(appended.delivery, deadline=call.deadline if attends else None, also=also)
+            if attends:
+                return await self._attended(call, of, appended)
+            if sending.attention is Attention.LISTENS:
+                return await self._listened(call, of, hearing, emit=emit)
+            if sending.attention is Attention.WAITS:
+                await self._until_over(of, appended, call.deadline)
+            return _shown(await self.view(of.turn))
+
+    async def view(self, turn: TurnId) -> TurnView:
+        """A turn as it stands.
+
+        Raises:
+            Unknown: there is no such turn.
+        """
+        row = await self.views.row(turn)
+        if row is None:
+            raise _no_turn(turn)
+        return await self.views.view(row)
+
+    async def follow(self, turn: TurnId, emit: Emit) -> None:
+        """Emit the news of a turn until it is over."""
+        with self._feeds.hearing(turn) as hearing:
+            async for news in self.views.news(turn, hearing):
+                await emit(Found(news))
+
+    async def cancel(self, row: Turn, chain: Chain) -> TurnView:
+        """Cancel a turn, wherever it is in hand.
+
+        Raises:
+            TurnOver: it had ended before.
+        """
+        of = _of(row)
+        await self._log.revoke(of, by=str(chain.caller), issuer=chain.caller.issuer, body=write_body())
+        return await self.view(row.id)
+
+    async def listed(self, call: Call) -> TurnPage:
+        """Some of the turns that a call's chain began with an agent, those that changed last first.
+
+        The call's content says which: `context`, what they call the conversation; `states`; `changed_after`, a time of
+        day in seconds; `mark`, where the page before ended; and how many, `limit`.
+        """
+        content, owner = call.content, owner_of(call.chain)
+        agent, context = AgentName(call.target.name), str(content.get("context", ""))
+        place = None
+        if context:
+            placing = Placing(chain=call.chain, agent=agent, context=context, message="")
+            place = await find_place(placing, owner=owner, history=self._history)
+        which = WhichTurns(
+            conversation=place,
+            agents=(agent,),
+            owner=owner,
+            states=tuple(TurnState(str(state)) for state in cast("Sequence[object]", content.get("states", ()))),
+            changed_after=cast("float | None", content.get("changed_after")),
+        )
+        mark = cast("Sequence[object]", content.get("mark") or ())
+        behind = TurnMark(float(str(mark[0])), TurnId(str(mark[1]))) if mark else None
+        return await self._page(which, behind, int(str(content.get("limit", 50))))
+
+    async def _page(self, which: WhichTurns, behind: TurnMark | None, limit: int) -> TurnPage:
+        rows = await self._history.turns(which, behind=behind, limit=limit + 1)
+        shown = rows[:limit]
+        views = tuple([await self.views.view(row) for row in shown])
+        last = shown[-1] if len(rows) > limit else None
+        mark = TurnMark(last.changed_at, last.id) if last is not None else None
+        return TurnPage(views=views, mark=mark, total=await self._history.count_turns(which))
+
+    # ---- turns begin, and go on
+
+    async def _begun(self, call: Call, agent: Agent) -> tuple[TurnRef, Appended]:
+        """Log a message, and the turn that it opens."""
+        sending, owner = _sending(call), owner_of(call.chain)
+        if sending.background and call.action is not Action.MESSAGE:
+            raise BadRequest("A skill cannot be invoked in the background; an agent can be asked to use it.")
+        placing = Placing(chain=call.chain, agent=agent.name, context=sending.context, message=sending.message)
+        place = await find_place(placing, owner=owner, history=self._history)
+        root = await self._root(call.turn) if call.turn else NO_TURN
+        grant = self._grant(call, context=sending.context or place, root=root)
+        to = To(agent=agent.name, turn=sending.turn, authority=seal_grant(grant, self._seal), owner=owner, root=root)
+        message = replace(_message(call), to=(to,))
+        lease = None if sending.background else self._seat(agent.name)
+        caller = call.chain.caller
+        opening = Opening(domain=agent.domain, started_by=str(caller), started_by_issuer=caller.issuer)
+        appended = await self._log.append(place, [message], opening=opening, claim=lease)
+        of = TurnRef(conversation=place, agent=agent.name, turn=appended.placed[0].turn)
+        if lease is not None and appended.delivery is None and not appended.duplicate:
+            await self._turn_away(of, agent)
+        return of, appended
+
+    async def _gone_on(self, call: Call, agent: Agent) -> tuple[TurnRef, Appended]:
+        """Log what is said to a turn that waits for its starter."""
+        sending = _sending(call)
+        row = await self.views.row(sending.follows)
+        if row is None or row.owner != owner_of(call.chain) or row.agent != agent.name:
+            raise _no_turn(sending.follows)
+        grant = self.views.grant_of(row)
+        if sending.context not in {"", grant.context, row.conversation}:
+            raise BadRequest(f"The task {row.id} does not belong to the context that was named.")
+        message, effects = _going_on(row, call)
+        lease = self._seat(agent.name) if message.answers else None
+        appended = await self._log.append(row.conversation, [message], claim=lease, effects=effects)
+        return _of(row), appended
+
+    async def _turn_away(self, of: TurnRef, agent: Agent) -> None:
+        """An agent that takes nothing while it is busy gets nothing.
+
+        Raises:
+            Overloaded: so it is.
+        """
+        if agent.turns.when_busy is WhenBusy.REJECT:
+            await self._log.revoke(of, by=LOG, body=write_body([Part(text="The agent is busy.")]))
+            raise Overloaded(f"{agent.name} is busy in this conversation, and takes one message at a time.")
+
+    async def _root(self, parent: TurnId) -> TurnId:
+        """The outermost turn of one that is nested in `parent`, if there is room for one more.
+
+        Raises:
+            Overloaded: there is none.
+        """
+        row = await self.views.row(parent)
+        root = (row.root if row is not None else NO_TURN) or parent
+        if await self._history.count_turns(WhichTurns(root=root)) >= self._rules.nested:
+            raise Overloaded(
+                f"{self._rules.nested} turns were opened within one, the most there may be: its agents call each other"
+                " in a circle, or too much."
+            )
+        return root
+
+    def _grant(self, call: Call, *, context: str, root: TurnId) -> Grant:
+        sending = _sending(call)
+        before = call.groups_before or (frozenset[str](),) * (call.chain.depth - 1)
+        return Grant(
+            chain=call.chain,
+            groups=(*before, call.groups),
+            scopes=call.scopes,
+            granted_at=self._clock(),
+            action=call.action,
+            target=call.target,
+            context=context,
+            extensions=call.extensions,
+            attended=sending.attention is Attention.ATTENDS,
+            background=sending.background,
+            root=root,
+        )
+
+    # ---- those who wait
+
+    async def _attended(self, call: Call, of: TurnRef, appended: Appended) -> Result:
+        """Wait for the end with somebody without whom there is no use in it.
+
+        Raises:
+            InterchangeError: what kept the turn from succeeding.
+        """
+        called = ConversationId(_sending(call).context) or of.conversation
+        try:
+            ending = await self._ending(of)
+            if ending is not None and not ending.goes_on:
+                return replace(told(ending, of), conversation=called)
+            async with asyncio.timeout(max(call.deadline.remaining(), 0.0)):
+                await self.views.ended(of, after=appended.tail)
+            return replace(result_of(await self.view(of.turn)), conversation=called)
+        except TimeoutError:
+            await self._withdraw(of, call.chain)
+            raise DeadlinePassed(f"{of.agent} did not answer in time.") from None
+        except asyncio.CancelledError:
+            await asyncio.shield(self._withdraw(of, call.chain))
+            raise
+
+    async def _withdraw(self, of: TurnRef, chain: Chain) -> None:
+        """Cancel what nobody waits for any more; it is no harm if it has just ended."""
+        try:
+            await self._log.revoke(of, by=str(chain.caller), issuer=chain.caller.issuer, body=write_body())
+        except TurnOver:
+            return
+        except InterchangeError as error:
+            logger.warning("A turn that nobody waits for goes on.", extra={"turn": of.turn, "error": error.message})
+
+    async def _listened(self, call: Call, of: TurnRef, hearing: Hearing, *, emit: Emit) -> Result:
+        """Tell whoever listens, until the turn is over; or until their time is."""
+        if of.turn != (_sending(call).follows or _sending(call).turn):  # it was said before, and opened another turn
+            with self._feeds.hearing(of.turn) as other:
+                return await self._tell(of, other, emit)
+        return await self._tell(of, hearing, emit)
+
+    async def _tell(self, of: TurnRef, hearing: Hearing, emit: Emit) -> Result:
+        last: News | None = None
+        async for news in self.views.news(of.turn, hearing):
+            await emit(Found(news))
+            last = news
+        match last:
+            case Snapshot():
+                return _shown(last.view)
+            case Logged() if not is_over(last.turn):
+                raise LogUnavailable("The turn goes on, and cannot be followed at the moment.")
+            case _:
+                return Result(turn=of.turn, conversation=of.conversation)
+
+    async def _until_over(self, of: TurnRef, appended: Appended, deadline: Deadline) -> None:
+        """Wait until a turn is over, or the caller's time nearly."""
+        try:
+            async with asyncio.timeout(max(deadline.remaining() - BEFORE, 0.0)):
+                ending = await self._ending(of)
+                if ending is None or ending.goes_on:
+                    await self.views.ended(of, after=appended.tail)
+        except TimeoutError:
+            return
+
+    async def _ending(self, of: TurnRef) -> Ending | None:
+        """What comes of an attempt at a turn, if it is in hand here."""
+        run = self._runs.get(of.turn)
+        return await asyncio.shield(run.ended) if run is not None else None
+
+    # ---- the dispatcher
+
+    def _seat(self, agent: AgentName) -> Lease | None:
+        """The right to begin a turn at once; None where it has to wait for its turn."""
+        if self._stopping or not self._room(agent):
+            return None
+        return self._lease
+
+    def _room(self, agent: AgentName) -> int:
+        """How many turns of an agent could be taken in hand here."""
+        left = min(self._rules.in_hand - len(self._runs), self._rules.per_agent - self._busy.get(agent, 0))
+        seats = self._reach.seats()
+        if agent in seats:
+            return max(min(left, seats[agent]), 0)
+        return max(left, 0) if agent in self._reach.agents() else 0
+
+    def _start(self, delivery: Delivery, *, deadline: Deadline | None = None, also: Emit = nowhere) -> None:
+        """Take a delivery in hand, in a task of its own."""
+        run = self._runs[delivery.turn] = _Run(delivery)
+        self._busy[delivery.agent] = self._busy.get(delivery.agent, 0) + 1
+        task = asyncio.get_running_loop().create_task(self._carry_out(run, deadline=deadline, also=also))
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+
+    async def _carry_out(self, run: _Run, *, deadline: Deadline | None, also: Emit) -> None:
+        delivery = run.delivery
+        ending = Ending(outcome=None)
+        try:
+            ending = await self._attempts.run(delivery, deadline=deadline, also=also)
+        finally:
+            if self._runs.get(delivery.turn) is run:
+                del self._runs[delivery.turn]
+            left = self._busy[delivery.agent] - 1
+            if left:
+                self._busy[delivery.agent] = left
+            else:
+                del self._busy[delivery.agent]
+            if not run.ended.done():
+                run.ended.set_result(ending)
+            self._freed.set()
+
+    async def _give_back(self) -> None:
+        """End what is in hand: it goes back to its mailbox, and somebody else has it next."""
+        for task in tuple(self._working):
+            task.cancel()
+        await asyncio.gather(*self._working, return_exceptions=True)
+
+    async def _dispatch(self) -> None:
+        """Take what waits in the log, as long as there are hands for it."""
+        while not self._stopping:
+            self._freed.clear()
+            try:
+                taken = await self._claim()
+            except InterchangeError as error:
+                logger.warning("Nothing can be taken from the log at the moment.", extra={"error": error.message})
+                taken = ()
+                await asyncio.sleep(self._opened.wakes.poll)
+            for delivery in taken:
+                self._start(delivery)
+            if not taken:
+                await self._until_mail()
+
+    async def _claim(self) -> Sequence[Delivery]:
+        """The next deliveries, of agents that have time."""
+        taken: list[Delivery] = []
+        room = self._rules.in_hand - len(self._runs)
+        for agent, seats in self._reach.seats().items():
+            if (some := min(seats, room - len(taken))) > 0:
+                taken += await self._log.claim([agent], limit=some, lease=self._lease)
+        callable_now = [name for name in self._reach.agents() if self._busy.get(name, 0) < self._rules.per_agent]
+        if room > len(taken) and callable_now:
+            taken += await self._log.claim(callable_now, limit=room - len(taken), lease=self._lease)
+        return taken
+
+    async def _until_mail(self) -> None:
+        """Wait until there may be something to do, or hands to do it with."""
+        agents = [*self._reach.agents(), *self._reach.seats()]
+        mail = asyncio.ensure_future(self._opened.wakes.mail(agents, seconds=self._opened.wakes.poll))
+        freed = asyncio.ensure_future(self._freed.wait())
+        try:
+            await asyncio.wait((mail, freed), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            mail.cancel()
+            freed.cancel()
+
+    async def _keep_drafts(self) -> None:
+        while True:
+            await asyncio.sleep(DRAFTS)
+            await self._attempts.keep_drafts()
+
+
+def _sending(call: Call) -> Sending:
+    if call.sending is None:
+        raise RuntimeError("a call that says nothing of how it is to be sent became a turn")
+    return call.sending
+
+
+def _message(call: Call) -> New:
+    """What is said, as the log takes it."""
+    sending, caller = _sending(call), call.chain.caller
+    parts = call.parts
+    if call.action is Action.INVOKE:
+        parts = (Part(data={"skill": call.target.name, "arguments": call.content}, media_type="application/json"),)
+    elif not parts:
+        parts = read_parts(call.content)
+    return New(
+        id=sending.message,
+        sender=str(caller),
+        issuer=caller.issuer,
+        body=write_body(parts, metadata=sending.metadata),
+        text=text_of(parts),
+    )
+
+
+def _going_on(row: Turn, call: Call) -> tuple[New, tuple[Effect, ...]]:
+    """What is said to a turn, and what that does to it.
+
+    Raises:
+        TurnOver, Refused: it does not wait for anything.
+    """
+    message, of = _message(call), _of(row)
+    match row.state:
+        case TurnState.WAITING:
+            answers = QuestionRef(of=of, question=row.question)
+            return replace(message, kind=Kind.ANSWERED, answers=answers), ()
+        case TurnState.REVIEW:
+            change = TurnChange.ACCEPTED if _accepts(call.parts) else TurnChange.RETURNED
+            return replace(message, turn=row.id), (ChangeTurn(of=of, change=change),)
+        case TurnState.QUEUED | TurnState.WORKING | TurnState.DEFERRED:
+            raise Refused(f"The task {row.id} is under way and asks nothing: wait for its end, or cancel it.")
+        case _:
+            raise TurnOver(f"The task {row.id} has ended ({row.state}): send a message without a task instead.")
+
+
+def _accepts(parts: Sequence[Part]) -> bool:
+    """Whether somebody accepts what was done in the background: one data part that says so."""
+    data = parts[0].data if len(parts) == 1 else None
+    return isinstance(data, Mapping) and data.get("accepted") is True
+
+
+def _of(row: Turn) -> TurnRef:
+    return TurnRef(conversation=row.conversation, agent=row.agent, turn=row.id)
+
+
+def _shown(view: TurnView) -> Result:
+    return Result(turn=view.turn.id, conversation=view.turn.conversation, found=view)
+
+
+def _no_turn(turn: str) -> Unknown:
+    return Unknown(f"There is no task {turn[:64]!r}." if turn.isprintable() else "There is no such task.")
