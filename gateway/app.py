@@ -375,13 +375,23 @@ def _a2a_face(config: Config, book: _Book, identity: _Identity, corridor: Corrid
         live=book.live,
         sight=sight,
         desk=CardDesk(
-            offer=Offer(public_url=config.public_url, issuer=_token_issuer(identity.dev_issuer, identity.inbound)),
+            offer=Offer(
+                public_url=config.public_url,
+                issuer=_token_issuer(identity.dev_issuer, identity.inbound),
+                grpc=_grpc_address(config),
+            ),
             signer=CardSigner(identity.card_key, public_url=config.public_url),
         ),
         default_agent=config.a2a.default_agent,
         limits=identity.limits,
         seconds=config.limits.call_seconds,
     )
+
+
+def _grpc_address(config: Config) -> str:
+    """Where cards say that agents are to be reached over gRPC; empty where nobody could."""
+    listens = config.listen.grpc
+    return config.a2a.grpc_address or (listens if is_loopback(f"http://{listens}") else "")
 
 
 # ---- principals

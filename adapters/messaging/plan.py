@@ -50,7 +50,7 @@ from adapters.messaging.requests import (
     redriven_id,
     reply_id,
 )
-from adapters.messaging.sheet import Blank, Draft, HeldCall, Question, Sheet
+from adapters.messaging.sheet import Blank, Changes, HeldCall, Question, Sheet
 from adapters.messaging.turns import ENDED, Turn, TurnChange, TurnState, after
 from registry.model import NO_TURN, AgentName, BadRequest, ConversationId, Refused, TurnId, Unknown
 
@@ -98,9 +98,9 @@ def perform(request: Request, sheet: Sheet) -> Any:
     conversation = sheet.conversations.get(request.conversation)
     if conversation is None:
         conversation = _opened(request, sheet)
-    draft = Draft(sheet, conversation)
-    result = _PLANS[type(request)](request, draft)
-    draft.keep()
+    changes = Changes(sheet, conversation)
+    result = _PLANS[type(request)](request, changes)
+    changes.keep()
     return result
 
 
@@ -153,34 +153,34 @@ def _fresh(conversation: ConversationId, opening: Opening, sheet: Sheet) -> Conv
     )
 
 
-def _append(request: Append, draft: Draft) -> Appended:
-    repeated = _repetition(request, draft)
+def _append(request: Append, changes: Changes) -> Appended:
+    repeated = _repetition(request, changes)
     if repeated is not None:
         return repeated
-    tail = draft.conversation.tail
+    tail = changes.conversation.tail
     if request.expect_tail is not None and request.expect_tail != tail:
         raise TailMoved(
             f"The conversation ends at {tail}, and not at {request.expect_tail} as was expected.", tail=tail
         )
     if request.under is not None:
-        _check_under(request.under, draft)
-    messages = [_take(new, draft) for new in request.messages]
+        _check_under(request.under, changes)
+    messages = [_take(new, changes) for new in request.messages]
     for effect in request.effects:
-        _apply(effect, draft, messages)
-    delivery = _claimed_with(request, messages, draft)
+        _apply(effect, changes, messages)
+    delivery = _claimed_with(request, messages, changes)
     placed = tuple(Placed(seq=message.seq, turn=message.turn) for message in messages)
-    return Appended(placed=placed, tail=draft.conversation.tail, delivery=delivery, at=draft.sheet.at)
+    return Appended(placed=placed, tail=changes.conversation.tail, delivery=delivery, at=changes.sheet.at)
 
 
-def _check_under(delivery: Delivery, draft: Draft) -> None:
-    if delivery.conversation != draft.conversation.id:
+def _check_under(delivery: Delivery, changes: Changes) -> None:
+    if delivery.conversation != changes.conversation.id:
         raise BadRequest("What is appended under a delivery belongs to the conversation of that delivery.")
-    mailboxes.check_held(draft.mailbox(delivery.agent), delivery.fence)
+    mailboxes.check_held(changes.mailbox(delivery.agent), delivery.fence)
 
 
-def _repetition(request: Append, draft: Draft) -> Appended | None:
+def _repetition(request: Append, changes: Changes) -> Appended | None:
     """What was answered the first time, if this is a repetition: then nothing is done."""
-    found = [draft.find(new) for new in request.messages]
+    found = [changes.find(new) for new in request.messages]
     known = [each for each in found if each is not None]
     if not known:
         return None
@@ -189,23 +189,23 @@ def _repetition(request: Append, draft: Draft) -> Appended | None:
             "Some of these messages were appended before and some were not: repeat what was appended together."
         )
     placed = tuple(Placed(seq=each.seq, turn=each.turn, duplicate=True) for each in known)
-    return Appended(placed=placed, tail=draft.conversation.tail, at=known[-1].at)
+    return Appended(placed=placed, tail=changes.conversation.tail, at=known[-1].at)
 
 
-def _take(new: New, draft: Draft) -> Message:
+def _take(new: New, changes: Changes) -> Message:
     """Append one message, and see to it that whoever is to get it gets it."""
-    message = draft.add(new)
+    message = changes.add(new)
     for to in new.to:
-        _open_turn(to, message, draft)
+        _open_turn(to, message, changes)
     if new.answers is not None:
-        _answer(new, message, draft)
+        _answer(new, message, changes)
     return message
 
 
-def _open_turn(to: To, message: Message, draft: Draft) -> None:
-    if draft.turn(to.turn) is not None:
+def _open_turn(to: To, message: Message, changes: Changes) -> None:
+    if changes.turn(to.turn) is not None:
         raise IdConflict(f"There is a turn {to.turn} in this conversation already; a turn is opened once.")
-    at = draft.sheet.at
+    at = changes.sheet.at
     turn = Turn(
         conversation=message.conversation,
         agent=to.agent,
@@ -220,38 +220,38 @@ def _open_turn(to: To, message: Message, draft: Draft) -> None:
         owner=to.owner,
         root=to.root,
     )
-    draft.put_turn(turn)
-    _arrive(turn, draft)
+    changes.put_turn(turn)
+    _arrive(turn, changes)
 
 
-def _arrive(turn: Turn, draft: Draft) -> None:
+def _arrive(turn: Turn, changes: Changes) -> None:
     """A turn has something to be delivered: it becomes the head, or waits to be found when its time comes."""
-    mailbox = draft.mailbox(turn.agent)
-    if draft.is_vacated(turn.agent):
-        draft.vacate(mailbox)
+    mailbox = changes.mailbox(turn.agent)
+    if changes.is_vacated(turn.agent):
+        changes.vacate(mailbox)
         return
-    following = mailboxes.arrived(mailbox, turn.due, turn.id, draft.sheet.now)
+    following = mailboxes.arrived(mailbox, turn.due, turn.id, changes.sheet.now)
     if following is not mailbox:  # one that has a head already is not written
-        draft.put_mailbox(following)
+        changes.put_mailbox(following)
 
 
-def _answer(new: New, message: Message, draft: Draft) -> None:
+def _answer(new: New, message: Message, changes: Changes) -> None:
     """The first valid answer wins: it goes to the turn that asked, past whatever waits in its mailbox."""
     ref = new.answers
     if ref is None or new.kind is not Kind.ANSWERED:
         raise BadRequest("A message that answers a question is of the kind 'answered'.")
-    turn = _turn_of(ref.of, draft)
+    turn = _turn_of(ref.of, changes)
     if turn.state is not TurnState.WAITING or turn.question != ref.question:
         raise TurnOver(f"The question {ref.question!r} is not open (any more): the turn is {turn.state}.")
-    draft.more.closed.append((turn.conversation, turn.id, ref.question, "answered"))
+    changes.more.closed.append((turn.conversation, turn.id, ref.question, "answered"))
     queued = replace(
         turn, state=after(turn.state, TurnChange.ANSWERED), due=message.seq, urgent=True, expires=None, question=""
     )
-    draft.put_turn(queued)
-    _arrive(queued, draft)
+    changes.put_turn(queued)
+    _arrive(queued, changes)
 
 
-def _claimed_with(request: Append, messages: Sequence[Message], draft: Draft) -> Delivery | None:
+def _claimed_with(request: Append, messages: Sequence[Message], changes: Changes) -> Delivery | None:
     """The delivery of the one message, if its mailbox was free; otherwise the queue will see to it."""
     if request.claim is None:
         return None
@@ -261,13 +261,13 @@ def _claimed_with(request: Append, messages: Sequence[Message], draft: Draft) ->
     if len(recipients) != 1:
         raise BadRequest("Only a message to exactly one agent can be claimed as it is appended.")
     agent, message = recipients[0]
-    mailbox, turn = draft.mailbox(agent), draft.turn(message.turn)
-    is_next = not draft.is_vacated(agent) and mailbox.head == message.seq and not mailbox.owner
+    mailbox, turn = changes.mailbox(agent), changes.turn(message.turn)
+    is_next = not changes.is_vacated(agent) and mailbox.head == message.seq and not mailbox.owner
     if turn is None or not is_next:
         return None
-    mailbox, turn, delivery = claim(mailbox, turn, message, request.claim, draft.sheet)
-    draft.put_mailbox(mailbox)
-    draft.put_turn(turn)
+    mailbox, turn, delivery = claim(mailbox, turn, message, request.claim, changes.sheet)
+    changes.put_mailbox(mailbox)
+    changes.put_turn(turn)
     return delivery
 
 
@@ -279,45 +279,45 @@ def _recipients(new: New) -> list[AgentName]:
 # ---- deliveries
 
 
-def _extend(request: Extend, draft: Draft) -> Delivery:
-    mailbox = draft.mailbox(request.delivery.agent)
+def _extend(request: Extend, changes: Changes) -> Delivery:
+    mailbox = changes.mailbox(request.delivery.agent)
     mailboxes.check_held(mailbox, request.delivery.fence)
-    draft.put_mailbox(mailboxes.extended(mailbox, lease=request.seconds, now=draft.sheet.now))
-    return replace(request.delivery, deadline=draft.sheet.monotonic + request.seconds)
+    changes.put_mailbox(mailboxes.extended(mailbox, lease=request.seconds, now=changes.sheet.now))
+    return replace(request.delivery, deadline=changes.sheet.monotonic + request.seconds)
 
 
-def _settle(request: Settle, draft: Draft) -> Appended:
+def _settle(request: Settle, changes: Changes) -> Appended:
     delivery = request.delivery
-    mailbox = draft.mailbox(delivery.agent)
+    mailbox = changes.mailbox(delivery.agent)
     mailboxes.check_held(mailbox, delivery.fence)
-    turn = _turn_of(delivery.of, draft)
+    turn = _turn_of(delivery.of, changes)
     if mailbox.head != delivery.message.seq or turn.due != mailbox.head:
         raise Fenced(f"This delivery is of message {delivery.message.seq}; the head is {mailbox.head}.")
-    messages = _end(request.outcome, delivery, mailbox, turn, draft)
+    messages = _end(request.outcome, delivery, mailbox, turn, changes)
     for effect in request.effects:
-        _apply(effect, draft, messages)
+        _apply(effect, changes, messages)
     placed = tuple(Placed(seq=message.seq, turn=message.turn) for message in messages)
     grant = delivery.fence if isinstance(request.outcome, Deferred) else 0
-    return Appended(placed=placed, tail=draft.conversation.tail, grant=grant, at=draft.sheet.at)
+    return Appended(placed=placed, tail=changes.conversation.tail, grant=grant, at=changes.sheet.at)
 
 
-def _end(outcome: Outcome, delivery: Delivery, mailbox: Mailbox, turn: Turn, draft: Draft) -> list[Message]:
+def _end(outcome: Outcome, delivery: Delivery, mailbox: Mailbox, turn: Turn, changes: Changes) -> list[Message]:
     """One outcome: the turn and the mailbox that follow, and the messages that say so."""
-    now = draft.sheet.now
+    now = changes.sheet.now
     passes = 0 if turn.urgent else delivery.message.seq
-    over = replace(turn, due=0, urgent=False, error="", changed_at=draft.sheet.at)
+    over = replace(turn, due=0, urgent=False, error="", changed_at=changes.sheet.at)
     match outcome:
         case Retry():
-            draft.put_turn(replace(turn, state=after(turn.state, TurnChange.ATTEMPT_LOST), error=outcome.error))
-            draft.put_mailbox(mailboxes.put_back(mailbox, after=outcome.after, now=now))
+            changes.put_turn(replace(turn, state=after(turn.state, TurnChange.ATTEMPT_LOST), error=outcome.error))
+            changes.put_mailbox(mailboxes.put_back(mailbox, after=outcome.after, now=now))
             return []
         case Done():
             reviewed = outcome.review_within is not None
             change = TurnChange.NEEDS_REVIEW if reviewed else TurnChange.FINISHED
             expires = now + outcome.review_within if outcome.review_within is not None else None
-            draft.put_turn(replace(over, state=after(turn.state, change), expires=expires))
-            draft.vacate(mailboxes.ended(mailbox, passes=passes))
-            return _replies(outcome.replies, delivery, draft)
+            changes.put_turn(replace(over, state=after(turn.state, change), expires=expires))
+            changes.vacate(mailboxes.ended(mailbox, passes=passes))
+            return _replies(outcome.replies, delivery, changes)
         case Deferred():
             following = replace(
                 over,
@@ -325,32 +325,32 @@ def _end(outcome: Outcome, delivery: Delivery, mailbox: Mailbox, turn: Turn, dra
                 grant=delivery.fence,
                 expires=now + outcome.within,
             )
-            draft.put_turn(following)
-            draft.vacate(mailboxes.ended(mailbox, passes=passes))
-            return _replies(outcome.replies, delivery, draft)
+            changes.put_turn(following)
+            changes.vacate(mailboxes.ended(mailbox, passes=passes))
+            return _replies(outcome.replies, delivery, changes)
         case Asked():
-            messages = _replies(outcome.replies, delivery, draft)
-            messages.append(_ask(outcome.question, over, draft))
-            draft.put_mailbox(mailboxes.parked_on(mailbox, turn.id, passes=passes))
+            messages = _replies(outcome.replies, delivery, changes)
+            messages.append(_ask(outcome.question, over, changes))
+            changes.put_mailbox(mailboxes.parked_on(mailbox, turn.id, passes=passes))
             return messages
         case Dead():
-            draft.more.letters[turn.conversation, turn.agent, delivery.message.seq] = DeadLetter(
+            changes.more.letters[turn.conversation, turn.agent, delivery.message.seq] = DeadLetter(
                 of=delivery.of,
                 seq=delivery.message.seq,
                 attempts=delivery.attempt,
                 error=outcome.error,
-                at=draft.sheet.at,
+                at=changes.sheet.at,
             )
-            draft.put_turn(replace(over, state=after(turn.state, TurnChange.BROKE), error=outcome.error))
-            draft.vacate(mailboxes.ended(mailbox, passes=passes))
-            return [_say_failed(delivery.id, turn, outcome.body, draft)]
+            changes.put_turn(replace(over, state=after(turn.state, TurnChange.BROKE), error=outcome.error))
+            changes.vacate(mailboxes.ended(mailbox, passes=passes))
+            return [_say_failed(delivery.id, turn, outcome.body, changes)]
         case Rejected():
-            draft.put_turn(replace(over, state=after(turn.state, TurnChange.REFUSED), error=outcome.reason))
-            draft.vacate(mailboxes.ended(mailbox, passes=passes))
-            return [_say_failed(delivery.id, turn, outcome.body, draft)]
+            changes.put_turn(replace(over, state=after(turn.state, TurnChange.REFUSED), error=outcome.reason))
+            changes.vacate(mailboxes.ended(mailbox, passes=passes))
+            return [_say_failed(delivery.id, turn, outcome.body, changes)]
 
 
-def _replies(replies: Sequence[Reply], delivery: Delivery, draft: Draft) -> list[Message]:
+def _replies(replies: Sequence[Reply], delivery: Delivery, changes: Changes) -> list[Message]:
     added: list[Message] = []
     for number, reply in enumerate(replies, 1):
         new = New(
@@ -361,12 +361,12 @@ def _replies(replies: Sequence[Reply], delivery: Delivery, draft: Draft) -> list
             text=reply.text,
             turn=delivery.turn,
         )
-        if draft.find(new) is None:
-            added.append(draft.add(new))
+        if changes.find(new) is None:
+            added.append(changes.add(new))
     return added
 
 
-def _ask(ask: Ask, turn: Turn, draft: Draft) -> Message:
+def _ask(ask: Ask, turn: Turn, changes: Changes) -> Message:
     """Ask a question; the turn waits on it."""
     new = New(
         id=asked_id(turn.id, ask.id),
@@ -376,12 +376,14 @@ def _ask(ask: Ask, turn: Turn, draft: Draft) -> Message:
         text=ask.text,
         turn=turn.id,
     )
-    if draft.find(new) is not None:
+    if changes.find(new) is not None:
         raise Refused(f"The question {ask.id!r} was asked in this turn before; another one needs another id.")
-    message = draft.add(new)
-    expires = None if ask.expires_in is None else draft.sheet.now + ask.expires_in
-    draft.put_turn(replace(turn, state=after(turn.state, TurnChange.ASKED), question=ask.id, expires=expires, grant=0))
-    draft.more.questions.append(
+    message = changes.add(new)
+    expires = None if ask.expires_in is None else changes.sheet.now + ask.expires_in
+    changes.put_turn(
+        replace(turn, state=after(turn.state, TurnChange.ASKED), question=ask.id, expires=expires, grant=0)
+    )
+    changes.more.questions.append(
         Question(
             conversation=turn.conversation,
             agent=turn.agent,
@@ -389,22 +391,22 @@ def _ask(ask: Ask, turn: Turn, draft: Draft) -> Message:
             id=ask.id,
             seq=message.seq,
             state="open",
-            asked_at=draft.sheet.at,
+            asked_at=changes.sheet.at,
             expires=expires,
         )
     )
     return message
 
 
-def _say_failed(id_: str, turn: Turn, body: bytes, draft: Draft) -> Message:
+def _say_failed(id_: str, turn: Turn, body: bytes, changes: Changes) -> Message:
     new = New(id=f"{id_}:failed", sender=LOG, kind=Kind.FAILED, body=body, turn=turn.id)
-    return draft.add(new)
+    return changes.add(new)
 
 
 # ---- turns that others end
 
 
-def _revoke(request: Revoke, draft: Draft) -> Appended:
+def _revoke(request: Revoke, changes: Changes) -> Appended:
     said = New(
         id=cancelled_id(request.of.turn),
         sender=request.by,
@@ -413,45 +415,45 @@ def _revoke(request: Revoke, draft: Draft) -> Appended:
         body=request.body,
         turn=request.of.turn,
     )
-    turn = _turn_of(request.of, draft)
-    if turn.state is TurnState.CANCELLED and (known := draft.find(said)) is not None:
+    turn = _turn_of(request.of, changes)
+    if turn.state is TurnState.CANCELLED and (known := changes.find(said)) is not None:
         placed = Placed(seq=known.seq, turn=turn.id, duplicate=True)
-        return Appended(placed=(placed,), tail=draft.conversation.tail, at=known.at)
+        return Appended(placed=(placed,), tail=changes.conversation.tail, at=known.at)
     state = after(turn.state, TurnChange.CANCEL)
-    _put_out(turn, state, how="cancelled", draft=draft)
-    return _placed(draft.add(said), draft)
+    _put_out(turn, state, how="cancelled", changes=changes)
+    return _placed(changes.add(said), changes)
 
 
-def _placed(message: Message, draft: Draft) -> Appended:
+def _placed(message: Message, changes: Changes) -> Appended:
     """What one message that the log itself has said comes to."""
     placed = Placed(seq=message.seq, turn=message.turn)
-    return Appended(placed=(placed,), tail=draft.conversation.tail, at=message.at)
+    return Appended(placed=(placed,), tail=changes.conversation.tail, at=message.at)
 
 
-def _expire(request: Expire, draft: Draft) -> Appended | None:
-    turn = _turn_of(request.of, draft)
-    if turn.expires is None or turn.expires > draft.sheet.now or turn.state in ENDED:
+def _expire(request: Expire, changes: Changes) -> Appended | None:
+    turn = _turn_of(request.of, changes)
+    if turn.expires is None or turn.expires > changes.sheet.now or turn.state in ENDED:
         return None  # it went on while this request was on its way
-    _put_out(replace(turn, error="expired"), after(turn.state, TurnChange.EXPIRED), how="expired", draft=draft)
-    return _placed(_say_failed(turn.id, turn, request.body, draft), draft)
+    _put_out(replace(turn, error="expired"), after(turn.state, TurnChange.EXPIRED), how="expired", changes=changes)
+    return _placed(_say_failed(turn.id, turn, request.body, changes), changes)
 
 
-def _put_out(turn: Turn, state: TurnState, *, how: str, draft: Draft) -> None:
+def _put_out(turn: Turn, state: TurnState, *, how: str, changes: Changes) -> None:
     """End a turn wherever it is: nothing of it is delivered any more, and whoever holds it is fenced."""
-    mailbox = draft.mailbox(turn.agent)
+    mailbox = changes.mailbox(turn.agent)
     if turn.due and mailbox.head == turn.due:
         # Only what was handed out moves the cursor: whether the rest was the head already depends on the transaction.
         begun = mailbox.attempts > 0 and not turn.urgent
-        draft.vacate(mailboxes.withdrawn(mailbox, passes=turn.due if begun else 0))
+        changes.vacate(mailboxes.withdrawn(mailbox, passes=turn.due if begun else 0))
     elif mailbox.parked == turn.id:
-        draft.vacate(mailboxes.withdrawn(mailbox, passes=0))
+        changes.vacate(mailboxes.withdrawn(mailbox, passes=0))
     if turn.question:
-        draft.more.closed.append((turn.conversation, turn.id, turn.question, how))
-    draft.put_turn(replace(turn, state=state, due=0, urgent=False, expires=None, question="", grant=0))
+        changes.more.closed.append((turn.conversation, turn.id, turn.question, how))
+    changes.put_turn(replace(turn, state=state, due=0, urgent=False, expires=None, question="", grant=0))
 
 
-def _turn_of(of: TurnRef, draft: Draft) -> Turn:
-    turn = draft.turn(of.turn) if of.conversation == draft.conversation.id else None
+def _turn_of(of: TurnRef, changes: Changes) -> Turn:
+    turn = changes.turn(of.turn) if of.conversation == changes.conversation.id else None
     if turn is None or turn.agent != of.agent:
         raise Unknown(f"There is no turn {of.turn[:100]!r} of {of.agent} in this conversation.")
     return turn
@@ -460,25 +462,25 @@ def _turn_of(of: TurnRef, draft: Draft) -> Turn:
 # ---- effects
 
 
-def _apply(effect: ChangeTurn | HoldCall | EndHold | Push, draft: Draft, messages: Sequence[Message]) -> None:
+def _apply(effect: ChangeTurn | HoldCall | EndHold | Push, changes: Changes, messages: Sequence[Message]) -> None:
     match effect:
         case ChangeTurn():
-            _change_turn(effect, draft, messages)
+            _change_turn(effect, changes, messages)
         case HoldCall():
-            if effect.id in draft.sheet.holds or effect.id in draft.more.holds:
+            if effect.id in changes.sheet.holds or effect.id in changes.more.holds:
                 raise IdConflict(f"There is a held call {effect.id!r} already.")
-            draft.more.holds[effect.id] = HeldCall(
-                id=effect.id, sealed=effect.sealed, expires=draft.sheet.now + effect.expires_in
+            changes.more.holds[effect.id] = HeldCall(
+                id=effect.id, sealed=effect.sealed, expires=changes.sheet.now + effect.expires_in
             )
         case EndHold():
-            held = draft.more.holds.get(effect.id) or draft.sheet.holds.get(effect.id)
+            held = changes.more.holds.get(effect.id) or changes.sheet.holds.get(effect.id)
             if held is None:
                 raise Unknown(f"There is no held call {effect.id!r}.")
             if held.ended:
                 raise Refused(f"The held call {effect.id!r} was ended before ({held.ended}).")
-            draft.more.holds[effect.id] = replace(held, sealed=b"", ended=effect.how)
+            changes.more.holds[effect.id] = replace(held, sealed=b"", ended=effect.how)
         case Push():
-            draft.more.pushes.append((draft.conversation.id, effect))
+            changes.more.pushes.append((changes.conversation.id, effect))
 
 
 UNHELD: Mapping[TurnState, frozenset[TurnChange]] = MappingProxyType(
@@ -490,8 +492,8 @@ UNHELD: Mapping[TurnState, frozenset[TurnChange]] = MappingProxyType(
 """What may happen to a turn without a delivery, by the word of whoever appends."""
 
 
-def _change_turn(effect: ChangeTurn, draft: Draft, messages: Sequence[Message]) -> None:
-    turn = _turn_of(effect.of, draft)
+def _change_turn(effect: ChangeTurn, changes: Changes, messages: Sequence[Message]) -> None:
+    turn = _turn_of(effect.of, changes)
     if effect.change not in UNHELD.get(turn.state, ()):
         after(turn.state, effect.change)  # says what is possible, if this is not
         raise TurnOver(f"The turn is {turn.state}: only whoever holds its delivery can change that.")
@@ -500,36 +502,36 @@ def _change_turn(effect: ChangeTurn, draft: Draft, messages: Sequence[Message]) 
     if effect.change is TurnChange.ASKED:
         if effect.question is None:
             raise BadRequest("A turn that asks needs a question.")
-        _ask(effect.question, turn, draft)
+        _ask(effect.question, turn, changes)
         return
     state = after(turn.state, effect.change)
     following = replace(turn, state=state, expires=None, grant=0)
     if effect.change is TurnChange.RETURNED:
-        if len(messages) != 1 or any(each.due == messages[0].seq for each in draft.turns.values()):
+        if len(messages) != 1 or any(each.due == messages[0].seq for each in changes.turns.values()):
             raise BadRequest("A turn is returned with exactly one message, which says why and goes nowhere else.")
         following = replace(following, due=messages[0].seq, urgent=True)
-    draft.put_turn(following)
+    changes.put_turn(following)
     if following.due:
-        _arrive(following, draft)
+        _arrive(following, changes)
 
 
 # ---- operators
 
 
-def _redrive(request: Redrive, draft: Draft) -> Appended:
+def _redrive(request: Redrive, changes: Changes) -> Appended:
     key = (request.conversation, request.agent, request.seq)
-    letter, original = draft.sheet.letters.get(key), draft.sheet.messages.get((request.conversation, request.seq))
+    letter, original = changes.sheet.letters.get(key), changes.sheet.messages.get((request.conversation, request.seq))
     if letter is None or original is None:
         raise NotDead(f"Message {request.seq} to {request.agent} in {request.conversation} is not a dead letter.")
-    repeated = draft.turn(request.turn)
+    repeated = changes.turn(request.turn)
     if letter.redriven_as and repeated is not None and repeated.opened == letter.redriven_as:
         placed = Placed(seq=letter.redriven_as, turn=request.turn, duplicate=True)
-        return Appended(placed=(placed,), tail=draft.conversation.tail, at=repeated.opened_at)
+        return Appended(placed=(placed,), tail=changes.conversation.tail, at=repeated.opened_at)
     if letter.redriven_as:
         raise NotDead(f"This dead letter was redriven before, as message {letter.redriven_as}.")
     if original.erased:
         raise NotDead("This dead letter cannot be redriven: what it said was erased.")
-    before = draft.sheet.turns.get((request.conversation, letter.of.turn))
+    before = changes.sheet.turns.get((request.conversation, letter.of.turn))
     to = To(agent=request.agent, turn=request.turn)
     if before is not None:
         to = To(
@@ -543,27 +545,27 @@ def _redrive(request: Redrive, draft: Draft) -> Appended:
         text=original.text,
         to=(to,),
     )
-    message = _take(new, draft)
-    draft.more.letters[key] = replace(letter, redriven_as=message.seq)
-    return _placed(message, draft)
+    message = _take(new, changes)
+    changes.more.letters[key] = replace(letter, redriven_as=message.seq)
+    return _placed(message, changes)
 
 
-def _see(request: See, draft: Draft) -> int:
-    if not 0 <= request.seq <= draft.conversation.tail:
-        raise BadRequest(f"The conversation ends at {draft.conversation.tail}: {request.seq} cannot have been seen.")
+def _see(request: See, changes: Changes) -> int:
+    if not 0 <= request.seq <= changes.conversation.tail:
+        raise BadRequest(f"The conversation ends at {changes.conversation.tail}: {request.seq} cannot have been seen.")
     key = (request.conversation, request.device)
-    before = draft.sheet.seen.get(key, 0)
+    before = changes.sheet.seen.get(key, 0)
     if request.seq > before:
-        draft.more.seen[key] = request.seq
+        changes.more.seen[key] = request.seq
     return max(before, request.seq)
 
 
-def _hold(request: Hold, draft: Draft) -> None:
-    draft.conversation = replace(draft.conversation, hold=request.reason)
+def _hold(request: Hold, changes: Changes) -> None:
+    changes.conversation = replace(changes.conversation, hold=request.reason)
 
 
-def _erase(request: Erase, draft: Draft) -> Appended:
-    conversation = draft.conversation
+def _erase(request: Erase, changes: Changes) -> Appended:
+    conversation = changes.conversation
     said = New(
         id=request.id,
         sender=request.by,
@@ -571,17 +573,17 @@ def _erase(request: Erase, draft: Draft) -> Appended:
         kind=Kind.ERASED,
         body=request.reason.encode(),
     )
-    if (known := draft.find(said)) is not None:
+    if (known := changes.find(said)) is not None:
         placed = Placed(seq=known.seq, duplicate=True)
         return Appended(placed=(placed,), tail=conversation.tail, at=known.at)
     if conversation.hold:
         raise OnHold(f"The conversation {conversation.id} is under legal hold ({conversation.hold}).")
     up_to = min(request.up_to or conversation.tail, conversation.tail)
-    draft.more.blanks.append(Blank(conversation.id, request.sender, up_to))
-    return _placed(draft.add(said), draft)
+    changes.more.blanks.append(Blank(conversation.id, request.sender, up_to))
+    return _placed(changes.add(said), changes)
 
 
-_PLANS: Mapping[type[Any], Callable[[Any, Draft], Any]] = MappingProxyType(
+_PLANS: Mapping[type[Any], Callable[[Any, Changes], Any]] = MappingProxyType(
     {
         Append: _append,
         Extend: _extend,

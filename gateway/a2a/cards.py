@@ -44,7 +44,7 @@ def write_card(
 ) -> JsonObject:
     """The card of an agent, without signatures; of its skills, it has these and in this order.
 
-    There are clients that refuse a card whole if one of its interfaces is not HTTP: gRPC is only among `all_interfaces`.
+    There are clients that refuse a card if any of its interfaces is not HTTP: gRPC is only among `all_interfaces`.
     """
     agent, shown = entry.agent, [found.skill for found in skills]
     modes = [TEXT, JSON] if agent.converses else [JSON]

@@ -191,17 +191,19 @@ class A2aFace:
 
     async def _card(self, scope: Scope, place: Place, verified: Verified | None) -> Response:
         """The card of an agent, as far as the caller may see it; as a whole for anybody, where it is public."""
-        catalog = self._live.current().catalog
+        catalog, at_root = self._live.current().catalog, scope["path"] == CARD
         entry = catalog.agent(place.agent)
         if verified is None:
             if entry is None:
                 return _nothing()
-            return self._desk.answer(scope, entry, [catalog.skills[skill] for skill in entry.agent.skills], public=True)
+            skills = [catalog.skills[skill] for skill in entry.agent.skills]
+            return self._desk.answer(scope, entry, skills, public=True, all_interfaces=at_root)
         refusal = await self._look(place.agent, verified)
         seen = self._sight.agent(verified, place.agent)
         if refusal is not None or seen is None:
             return refusal or _nothing()
-        return self._desk.answer(scope, seen, self._sight.skills_of(verified, seen), public=False)
+        skills = self._sight.skills_of(verified, seen)
+        return self._desk.answer(scope, seen, skills, public=False, all_interfaces=at_root)
 
     async def _extended(self, asked: Asked) -> wire.AgentCard:
         """The card of an agent as a caller may see it.
@@ -210,7 +212,9 @@ class A2aFace:
             InterchangeError: they may not look at it.
         """
         await self._handle(look_at(asked.verified, asked.entry.agent.name, seconds=_LOOKING), nowhere)
-        return ParseDict(json.loads(self._desk.card(asked.entry, asked.skills())), wire.AgentCard())
+        return ParseDict(
+            json.loads(self._desk.card(asked.entry, asked.skills())), wire.AgentCard(), ignore_unknown_fields=True
+        )
 
     async def _look(self, agent: str, verified: Verified) -> Response | None:
         """Have it decided, and put on record, that somebody looks at an agent; the answer if they may not."""

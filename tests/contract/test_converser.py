@@ -267,8 +267,13 @@ async def test_what_is_no_answer_is_garbled(host: Host, events: tuple[wire.TurnE
     assert (await refused(host, saying(*events))).fault is FarSideFault.GARBLED
 
 
-async def test_a_question_is_not_supported_yet(host: Host) -> None:
-    error = await refused(host, saying(wire.TurnEvent(question=wire.Question(id="q", text="Which?"))))
+async def test_a_question_ends_a_turn_as_far_as_there_is_somebody_to_be_asked(host: Host) -> None:
+    async with host(saying(wire.TurnEvent(question=wire.Question(id="q", text="Which?")))) as agent:
+        result = await agent.converser.converse(open_turn(agent.binding), nowhere)
+    assert result.question is not None
+    assert (result.question.id, result.question.text) == ("q", "Which?")
+
+    error = await refused(host, saying(wire.TurnEvent(question=wire.Question(id="q", kind="APPROVAL", text="May I?"))))
     assert error.fault is FarSideFault.UNSUPPORTED
 
 

@@ -1,5 +1,6 @@
 """Turns that an agent holds, on a real log: opened, handed out, put off; and what the agent's calls look like."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -45,6 +46,7 @@ from registry.model import (
     new_call_id,
     new_turn_id,
 )
+from tests.support.until import PATIENCE
 
 ISSUER = "https://issuer.test"
 ALICE = Principal(kind=PrincipalKind.PERSON, issuer=ISSUER, subject="alice", name="alice")
@@ -97,8 +99,10 @@ class Room:
 
     async def again(self, of: AgentName = SCRIBE) -> Delivery:
         """The attempt after the one whose lease has ended."""
-        (delivery,) = await self.opened.log.claim([of], limit=1, lease=Lease(owner="there", seconds=30))
-        return delivery
+        async with asyncio.timeout(PATIENCE):
+            while not (found := await self.opened.log.claim([of], limit=1, lease=Lease(owner="there", seconds=30))):
+                await asyncio.sleep(0.01)
+        return found[0]
 
     async def put_off(self, delivery: Delivery) -> Delivery:
         await self.opened.log.settle(delivery, Deferred(within=3600))
@@ -189,7 +193,7 @@ _KEY = generate_signing_key()
 
 @asynccontextmanager
 async def opened_door(room: Room, *, port: int = 0) -> AsyncGenerator[int]:
-    """A gateway's gRPC door, as far as it is about conversations: the port it has. Leaving it is as abrupt as a crash."""
+    """A gateway's gRPC door, as far as it is about conversations, and its port. It ends as if it crashed."""
     acting = TurnsInHand(room.tokens, elsewhere=ElsewhereInTheLog(room.opened)).acting
     server, port = await serve_platform(f"127.0.0.1:{port}", handle=room.handle, verify=room.verify, acting=acting)
     try:

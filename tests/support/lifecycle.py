@@ -1,4 +1,4 @@
-"""The lifecycle service for tests: on a real log, with agents that are functions where a gateway would have a corridor."""
+"""The lifecycle service for tests: on a real log, with agents that are functions where a gateway has a corridor."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -47,7 +47,7 @@ Answering = Callable[[Call, Emit], Awaitable[Result]]
 class NothingBeside:
     """Senders want nothing but their answer."""
 
-    async def admit(self, call: Call) -> Ready:  # noqa: ARG002
+    async def admit(self, call: Call) -> Ready:
         async def ready(of: TurnRef, after: int) -> None:
             """Nothing was wanted."""
 
@@ -156,7 +156,7 @@ async def office(
             opened,
             deliver=deliver,
             find=find,
-            reach=Reach(agents=lambda: known.keys(), seats=dict[AgentName, int]),
+            reach=Reach(agents=known.keys, seats=dict[AgentName, int]),
             seal=Seal([key]),
             rules=rules or LifecycleRules(),
             fabric=fabric,
@@ -167,7 +167,7 @@ async def office(
             yield Office(lifecycle=lifecycle, opened=opened, agents=known, calls=calls)
 
 
-async def echo(call: Call, emit: Emit) -> Result:  # noqa: ARG001
+async def echo(call: Call, emit: Emit) -> Result:
     """Answers with what was said."""
     await asyncio.sleep(0)
     return Result(parts=(Part(text=f"You said: {call.parts[0].text}"),))

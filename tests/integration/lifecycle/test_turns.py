@@ -1,4 +1,4 @@
-"""Turns from their message to their end, on a real log: who waits, who listens, who leaves; questions, failures, ends."""
+"""Turns from their message to their end, on a real log: who waits, who listens, who leaves; questions, failures."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -76,7 +76,7 @@ async def test_a_conversation_is_its_chains_own(echoing: Office) -> None:
 
 
 async def test_who_listens_hears_every_piece_and_then_the_end(url: str) -> None:
-    async def streaming(call: Call, emit: Emit) -> Result:  # noqa: ARG001
+    async def streaming(call: Call, emit: Emit) -> Result:
         for word in ("one ", "two ", "three"):
             await emit(Delta(part=Part(text=word)))
             await asyncio.sleep(0.03)
@@ -100,7 +100,7 @@ async def test_who_listens_hears_every_piece_and_then_the_end(url: str) -> None:
     pieces = [piece for news in heard if isinstance(news, Pieces) for piece in news.pieces]
     answer = [piece for piece in pieces if isinstance(piece, Artifact) and piece.id == ""]
     assert "".join(part.text or "" for piece in answer for part in piece.parts) == "one two three"
-    assert [piece.append for piece in answer][0] is False
+    assert next(piece.append for piece in answer) is False
     logged = [news for news in heard if isinstance(news, Logged)]
     assert logged[-1].turn.state is TurnState.COMPLETED
     assert heard[-1] is logged[-1]
@@ -124,7 +124,7 @@ async def test_turns_of_one_conversation_are_answered_one_after_the_other(url: s
 
 
 async def test_a_question_waits_for_its_answer_and_goes_on(url: str) -> None:
-    async def asking(call: Call, emit: Emit) -> Result:  # noqa: ARG001
+    async def asking(call: Call, emit: Emit) -> Result:
         attempt = call.attempt
         assert attempt is not None
         if len(attempt.input) == 1:
@@ -172,7 +172,7 @@ async def test_an_agent_that_was_away_is_asked_again(url: str) -> None:
 
 
 async def test_what_policy_refuses_is_rejected_and_not_tried_again(url: str) -> None:
-    async def refusing(call: Call, emit: Emit) -> Result:  # noqa: ARG001
+    async def refusing(call: Call, emit: Emit) -> Result:
         raise Denied("Not today.")
 
     async with office(url, refusing) as opened:
@@ -187,7 +187,7 @@ async def test_what_policy_refuses_is_rejected_and_not_tried_again(url: str) -> 
 async def test_what_nobody_attends_any_more_is_cancelled(url: str) -> None:
     ended: list[str] = []
 
-    async def for_ever(call: Call, emit: Emit) -> Result:  # noqa: ARG001
+    async def for_ever(call: Call, emit: Emit) -> Result:
         try:
             await asyncio.Event().wait()
         finally:
@@ -208,7 +208,7 @@ async def test_what_nobody_attends_any_more_is_cancelled(url: str) -> None:
 async def test_a_cancelled_turn_stops_its_attempt(url: str) -> None:
     stopped = asyncio.Event()
 
-    async def for_ever(call: Call, emit: Emit) -> Result:  # noqa: ARG001
+    async def for_ever(call: Call, emit: Emit) -> Result:
         try:
             await asyncio.Event().wait()
         finally:
@@ -224,7 +224,7 @@ async def test_a_cancelled_turn_stops_its_attempt(url: str) -> None:
 
 
 async def test_what_is_put_off_stays_under_way(url: str) -> None:
-    async def later(call: Call, emit: Emit) -> Result:  # noqa: ARG001
+    async def later(call: Call, emit: Emit) -> Result:
         return Result(deferral=Deferral(seconds=60))
 
     async with office(url, later) as opened:
@@ -233,7 +233,7 @@ async def test_what_is_put_off_stays_under_way(url: str) -> None:
 
 
 async def test_another_gateway_takes_what_a_stopped_one_gave_back(url: str) -> None:
-    async def for_ever(call: Call, emit: Emit) -> Result:  # noqa: ARG001
+    async def for_ever(call: Call, emit: Emit) -> Result:
         await asyncio.Event().wait()
         return Result()
 

@@ -4,12 +4,17 @@ import asyncio
 import random
 import sys
 from collections import defaultdict
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
 from adapters.messaging.fabric import InProcessFabric
+from adapters.messaging.opening import open_log
 from adapters.push.channels import LEASE_SECONDS
 from tests.support.identity import NOW, FakeClock
+from tests.support.logs import said
 from tests.support.push import (
     Received,
     answers,
@@ -74,6 +79,17 @@ async def test_a_gateway_that_stops_gives_back_what_it_was_telling(url: str, clo
     assert sorted(repeated(webhook).values()) == [2], "the clock stood still: no lease has ended"
 
 
+@asynccontextmanager
+async def in_another_process(url: str) -> AsyncGenerator[None]:
+    """A gateway that pushes in a process of its own, and is killed in the end."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.support.push_process", url)
+    try:
+        yield
+    finally:
+        process.kill()
+        await process.wait()
+
+
 @pytest.mark.parametrize("has_answered", [False, True])
 async def test_what_a_killed_gateway_has_posted_and_not_noted_is_posted_again_under_the_same_key(
     url: str, *, has_answered: bool
@@ -90,8 +106,9 @@ async def test_what_a_killed_gateway_has_posted_and_not_noted_is_posted_again_un
         async with pushing(url, clock=FakeClock()) as before:
             turn = await start(before)
             await told_at(before, turn, webhook.url())
-            await say(before, turn, "one", "two", "three")
-            await until(lambda: len(webhook.received) == 1)
+        async with open_log(url, fabric=InProcessFabric()) as opened:
+            messages = [replace(said(word, by="agent:echo"), turn=turn.turn) for word in ("one", "two", "three")]
+            await opened.log.append(turn.conversation, messages)
         async with in_another_process(url):
             await asyncio.wait_for(late.wait(), 30)
         async with pushing(url, clock=FakeClock(NOW + LEASE_SECONDS + 1)) as after:
