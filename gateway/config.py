@@ -66,8 +66,8 @@ class McpRules:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class A2aRules:
     """The A2A face. `default_agent`: whose card is at the root of the host, for clients that know only that; empty:
-    nobody's. `grpc_address`: the `host:port` by which clients reach the gRPC door, for cards; empty: where we listen, if
-    that is loopback, and otherwise on no card."""
+    nobody's. `grpc_address`: the `host:port` by which clients reach the gRPC door, for cards; empty: where it listens,
+    if that is loopback, and otherwise on no card."""
 
     default_agent: str = ""
     grpc_address: str = ""

@@ -4,6 +4,7 @@ A call takes all of it once and keeps it to its end, so that a publish, a new po
 call in flight; what lasts is decided again.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -49,11 +50,13 @@ class Live:
         self._listeners.append(listener)
 
     async def swap(self, following: InForce) -> bool:
-        """Put what follows in force and say so; False for what something newer has overtaken."""
+        """Put what follows in force and tell everybody, none of them after another: who is slow, or fails, must not
+        keep what is forbidden now alive elsewhere. False for what something newer has overtaken."""
         if following.is_behind(self._now):
             return False
         if following is not self._now:
             self._now = following
-            for listener in self._listeners:
-                await listener()
+            told = await asyncio.gather(*(listener() for listener in self._listeners), return_exceptions=True)
+            if failures := [failure for failure in told if isinstance(failure, BaseException)]:
+                raise failures[0]
         return True

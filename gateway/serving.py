@@ -153,6 +153,8 @@ async def _reload(gateway: Gateway) -> None:
         logger.error(  # noqa: TRY400
             "Policies and directory were not reloaded; those of before stay in force:\n%s", error.message
         )
+    except Exception:  # whatever broke, the gateway goes on
+        logger.exception("Policies and directory may not have been reloaded.")
     else:
         logger.warning("Policies and directory were reloaded.")
 

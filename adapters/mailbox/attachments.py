@@ -129,8 +129,8 @@ class Attachment:
             self._changed()
 
     def leave(self) -> None:
-        """The process says that it goes; what it still has in hand is handed back."""
-        self._is_leaving = self._is_over = True
+        """The process has nothing more to say; what it still has in hand is handed back."""
+        self._is_over = True
         self._wake()
 
     def close(self) -> None:

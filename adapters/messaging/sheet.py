@@ -1,7 +1,7 @@
 """The sheet: what one transaction has loaded, and what it is going to write.
 
 An engine fills a sheet with the rows that some requests want, has `plan` carry out the requests on it one after the
-other, and writes what was `put` there. A request works on a `Changes`, which becomes part of the sheet only as a whole:
+other, and writes what was `put` there. What a request changes (`Changes`) becomes part of the sheet only as a whole:
 one that is refused leaves nothing behind, and the others of its transaction go on.
 """
 

@@ -11,7 +11,7 @@ import logging
 import time
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -37,7 +37,7 @@ from adapters.push.hints import Hints
 from adapters.push.screening import read_place
 from adapters.push.sealing import Seal, open_webhook
 from adapters.push.store import ChannelStore, Claim
-from registry.model import JsonObject, TurnId
+from registry.model import ConversationId, JsonObject, TurnId
 
 Write = Callable[[Channel, Message], Awaitable[bytes | None]]
 """Writes a message as a channel's webhook is told of it; None: it is not told of this one."""
@@ -101,7 +101,7 @@ class Outbox:
                     is_time = now - looked_at >= self._pace.poll
                     looked_at = now if is_time else looked_at
                     claimed = await self._claim(tasks, everything=is_time or self._was_full)
-                    await asyncio.sleep(_SPACING)
+                    await asyncio.sleep(max(_SPACING, time.monotonic() - now))  # more where claims are slow
                     if not (claimed and self._was_full):  # then those who were behind others may be next
                         await self._hints.some(seconds=max(0.0, looked_at + self._pace.poll - time.monotonic()))
         finally:
@@ -113,25 +113,32 @@ class Outbox:
         grown = self._hints.take()
         if not (everything or grown):
             return 0
-        in_hand = InHand.of(self._in_hand.values())
+        claimed = await self._claimed(None if everything else grown)
+        for channel in claimed:
+            self._in_hand[_name_of(channel)] = channel
+            tasks.create_task(self._attend(channel))
+        self._was_full = self._pace.shares.are_reached(InHand.of(self._in_hand.values()))
+        return len(claimed)
+
+    async def _claimed(self, among: Collection[ConversationId] | None) -> Sequence[Channel]:
+        """What may be told now. Without the database it is nothing, and later more."""
         claim = Claim(
             holder=self._holder,
             now=self._pace.clock(),
-            in_hand=in_hand,
+            in_hand=InHand.of(self._in_hand.values()),
             shares=self._pace.shares,
-            among=None if everything else grown,
+            among=among,
         )
         try:
             claimed = await self._store.claim(claim)
         except LogUnavailable as unavailable:
             self._note_away(unavailable)
-            return 0
+            return ()
+        except Exception:
+            _log.exception("Webhooks could not be claimed")
+            return ()
         self._note_back()
-        for channel in claimed:
-            self._in_hand[_claimed(channel)] = channel
-            tasks.create_task(self._attend(channel))
-        self._was_full = self._pace.shares.are_reached(InHand.of(self._in_hand.values()))
-        return len(claimed)
+        return claimed
 
     async def _attend(self, claimed: Channel) -> None:
         """Tell one channel what there is. Whatever goes wrong here harms no other one, and ends with the lease."""
@@ -145,7 +152,7 @@ class Outbox:
         except Exception:
             _log.exception("A webhook could not be told", extra={"turn": claimed.turn, "channel": claimed.id})
         finally:
-            del self._in_hand[_claimed(claimed)]
+            del self._in_hand[_name_of(claimed)]
             self._hints.note(claimed.conversation)  # for what was said while it could not be claimed
 
     async def _tell_all(self, channel: Channel) -> None:
@@ -268,6 +275,6 @@ class Outbox:
             _log.warning("Webhooks are told again.")
 
 
-def _claimed(channel: Channel) -> tuple[TurnId, str, int]:
+def _name_of(channel: Channel) -> tuple[TurnId, str, int]:
     """What tells claims apart: a channel may be claimed anew while an attempt under a former fence still runs."""
     return channel.turn, channel.id, channel.fence

@@ -20,6 +20,7 @@ from registry.model import AgentName, ConversationId, Refused, TurnId
 LOOKED_AFTER = 3600.0
 """Seconds after which a channel is looked at although nothing was said: its turn may have ended without a word."""
 
+_with_tail = push_channel.outerjoin(conversation, conversation.c.id == push_channel.c.conversation)
 _COLUMNS = tuple(column.name for column in fields(Channel))
 _SETTLED = ("cursor", "attempts", "ready_at", "looked_at", "failing_since", "error", "holder")
 
@@ -79,14 +80,13 @@ class ChannelStore:
 
     async def claim(self, claim: Claim) -> Sequence[Channel]:
         """Take channels behind whose cursor their conversations go on, for a lease from now."""
-        due = _due(claim)
-        if (await self._database.read(lambda connection: connection.execute(due.limit(1)).first())) is None:
-            return []
+        is_due = sa.select(sa.literal(1)).select_from(_with_tail).where(*_is_due(claim)).limit(1)
+        if (await self._database.read(lambda connection: connection.execute(is_due).first())) is None:
+            return []  # nearly always, and nobody who writes was kept waiting for it
 
         def work(connection: sa.Connection) -> Sequence[Channel]:
-            candidates = [
-                _read(row) for row in connection.execute(due.with_for_update(of=push_channel, skip_locked=True))
-            ]
+            due = _due(claim).with_for_update(of=push_channel, skip_locked=True)
+            candidates = [_read(row) for row in connection.execute(due)]
             return [_take(connection, channel, claim) for channel in admitted(candidates, claim.in_hand, claim.shares)]
 
         return await self._database.write(work)
@@ -121,7 +121,7 @@ def _due(claim: Claim) -> sa.Select[Any]:
     fair = sa.func.row_number().over(partition_by=push_channel.c.owner, order_by=waits_longest)
     by_owner = (
         sa.select(*(push_channel.c[name] for name in ("turn", "id", "place", "ready_at")), fair.label("of_owner"))
-        .select_from(push_channel.outerjoin(conversation, conversation.c.id == push_channel.c.conversation))
+        .select_from(_with_tail)
         .where(*_is_due(claim))
         .subquery()
     )

@@ -109,6 +109,7 @@ class CardDesk:
         return self._page(entry, skills).body
 
     def _page(self, entry: AgentEntry, skills: Sequence[SkillEntry], *, all_interfaces: bool = False) -> Page:
+        all_interfaces = all_interfaces and bool(self._offer.grpc)
         view = (all_interfaces, entry.pin, *[skill.pin for skill in skills])
         page = self._pages.get(view)
         if page is None:

@@ -63,8 +63,8 @@ def write_card(
             ],
             "capabilities": {
                 "streaming": True,
-                "pushNotifications": False,
-                "extendedAgentCard": False,
+                "pushNotifications": True,
+                "extendedAgentCard": True,
                 "extensions": [_extension(one) for one in agent.extensions],
             },
             "securitySchemes": security_schemes(offer.issuer, {scope for skill in shown for scope in skill.scopes}),

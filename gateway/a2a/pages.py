@@ -82,7 +82,8 @@ def _check_status(params: object) -> None:
 def _changed_after(params: wire.ListTasksRequest) -> float | None:
     if not params.HasField("status_timestamp_after"):
         return None
-    return params.status_timestamp_after.ToNanoseconds() / 1e9
+    after = params.status_timestamp_after
+    return after.seconds + after.nanos / 1e9
 
 
 def _question(params: wire.ListTasksRequest, asked: Asked) -> str:

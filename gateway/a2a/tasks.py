@@ -40,26 +40,26 @@ STATES: Final[Mapping[TurnState, wire.TaskState]] = MappingProxyType(
 )
 """What a task is while its turn is so."""
 
-REVIEW: Final[JsonObject] = MappingProxyType(
-    {
-        "id": "review",
-        "kind": "REVIEW",
-        "text": "This was done in the background and counts once you accept it: answer with the data "
-        '{"accepted": true}, or say what has to be different.',
-        "answerSchema": {
-            "type": "object",
-            "properties": {"accepted": {"type": "boolean"}},
-            "required": ["accepted"],
-        },
-    }
-)
+ANSWERED: Final = frozenset({TurnState.COMPLETED, TurnState.REVIEW})
+"""States in which there is an answer."""
+
+REVIEW: Final[JsonObject] = {
+    "id": "review",
+    "kind": "REVIEW",
+    "text": "This was done in the background and counts once you accept it: answer with the data "
+    '{"accepted": true}, or say what has to be different.',
+    "answerSchema": {
+        "type": "object",
+        "properties": {"accepted": {"type": "boolean"}},
+        "required": ["accepted"],
+    },
+}
 """What is asked while an answer waits for its owner's review."""
 
 QUESTION: Final = "interchange/question"
 """Where in the metadata of a status is what a turn asks, with the schema of the answer."""
 
 _APART: Final = re.compile(f"{ANSWER}(-artifact)*")
-_ANSWERED: Final = frozenset({TurnState.COMPLETED, TurnState.REVIEW})
 _HEARD: Final = frozenset({Kind.SAID, Kind.ANSWERED, Kind.ASKED})
 _ENDS: Final[Mapping[TurnState, Kind]] = MappingProxyType(
     {
@@ -164,7 +164,7 @@ def _see(view: TurnView) -> _Seen:
     said = [each for each in view.messages if each.kind is Kind.SAID and is_agents(each, turn)]
     ends = _ENDS.get(turn.state)
     shown = next((each for each in reversed(view.messages) if each.kind is ends), None) if ends else None
-    reply = said[-1] if said and turn.state in _ANSWERED else None
+    reply = said[-1] if said and turn.state in ANSWERED else None
     return _Seen(ids=ids_of(view), bodies=bodies, reply=reply, shown=shown)
 
 

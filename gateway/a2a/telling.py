@@ -3,8 +3,8 @@
 First comes the task as it stands, then updates in the order of the log, and between them pieces of what is being said;
 the pieces of an answer grow the artifact `answer`. Once the turn is over, every artifact is told whole, in place of its
 pieces and marked as the last chunk, and then the status. So whatever was lost or changed on the way ends as the log has
-it: a stream ends as the task that somebody reads who was not there. What pieces were told of and is not in the log in
-the end is emptied.
+it: a stream ends as the task that somebody reads who was not there. What pieces were told of and the answer does not
+have in the end is emptied.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from adapters.lifecycle.views import Logged, News, Snapshot, TurnView, is_over
 from adapters.messaging.messages import Kind, Message
 from adapters.messaging.turns import ENDED
 from gateway.a2a.parts import fill, write_part
-from gateway.a2a.tasks import body_of, ids_of, is_agents, is_heard, write_logged, write_made, write_task
+from gateway.a2a.tasks import ANSWERED, body_of, ids_of, is_agents, is_heard, write_logged, write_made, write_task
 from gateway.a2a.writing import Ids, timestamp, write_message
 from registry.model import JsonValue, Part, Progress
 
@@ -70,7 +70,7 @@ class Telling:
             return
         task = write_task(view)
         whole = {artifact.artifact_id for artifact in task.artifacts}
-        for lost in sorted(self._told - whole):
+        for lost in sorted(self._told - whole) if view.turn.state in ANSWERED else ():
             yield self._whole(wire.Artifact(artifact_id=lost, parts=[write_part(Part(text=""))]), task)
         for artifact in task.artifacts:
             yield self._whole(artifact, task)

@@ -119,8 +119,8 @@ def load_directory(path: Path | None) -> Directory:
     """Read `directory.toml`; None is the empty directory.
 
     Raises:
-        BadRequest: no such file, not TOML, an unknown table or key, a value of the wrong type, a cycle of groups, a
-            client bound twice; the message names the file, the table and the key.
+        BadRequest: no such file, or not readable, not TOML, an unknown table or key, a value of the wrong type, a cycle
+            of groups, a client bound twice; the message names the file, the table and the key.
     """
     if path is None:
         return Directory()
@@ -128,6 +128,8 @@ def load_directory(path: Path | None) -> Directory:
         document = cast("dict[str, object]", tomllib.loads(path.read_text()))
     except FileNotFoundError:
         raise BadRequest(f"{path}: there is no such directory file") from None
+    except OSError as error:
+        raise BadRequest(f"{path}: it cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadRequest(f"{path}: {error}") from None
     return _Reading(str(path)).directory(document)

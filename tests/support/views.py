@@ -116,7 +116,9 @@ def grant(context: str = "context-1") -> Grant:
     )
 
 
-def view(state: TurnState, *messages: Message, draft: tuple[Artifact, ...] = (), context: str = "context-1") -> TurnView:
+def view(
+    state: TurnState, *messages: Message, draft: tuple[Artifact, ...] = (), context: str = "context-1"
+) -> TurnView:
     """The turn as it stands with these messages, the opening before them if it is not among them."""
     said = messages if messages and messages[0].seq == 1 else (opening(), *messages)
     return TurnView(turn=row(state, changed_at=said[-1].at), grant=grant(context), messages=said, draft=draft)

@@ -11,8 +11,10 @@ The agent is a function; `serve` makes it an A2A endpoint and an MCP tool of the
 it is told.
 """
 
+from interchange_client.conversations import Conversation
 from interchange_client.conversing import ConversingAgent
 from interchange_client.credentials import AgentCredentials
+from interchange_client.deferring import DeferredTurn, deferred
 from interchange_client.errors import AgentFailure, GatewayError, PublishRefused
 from interchange_client.gateway import AgentAnswer, BoundGateway, Gateway, HttpGateway, Skill, SkillAnswer
 from interchange_client.parts import Content, data_of, link, part, text_of
@@ -20,7 +22,7 @@ from interchange_client.servicing import mailbox_skills
 from interchange_client.serving import serve
 from interchange_client.speaking import speak
 from interchange_client.tokens import InternalTokens
-from interchange_client.turns import Answer, TurnInHand, artifact, delta, done, message, status
+from interchange_client.turns import Answer, TurnInHand, artifact, delta, done, message, question, status
 
 __all__ = [
     "AgentAnswer",
@@ -29,7 +31,9 @@ __all__ = [
     "Answer",
     "BoundGateway",
     "Content",
+    "Conversation",
     "ConversingAgent",
+    "DeferredTurn",
     "Gateway",
     "GatewayError",
     "HttpGateway",
@@ -40,12 +44,14 @@ __all__ = [
     "TurnInHand",
     "artifact",
     "data_of",
+    "deferred",
     "delta",
     "done",
     "link",
     "mailbox_skills",
     "message",
     "part",
+    "question",
     "serve",
     "speak",
     "status",

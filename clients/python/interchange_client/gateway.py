@@ -6,9 +6,10 @@ and A2A, so an agent that would rather use an official client only needs `header
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, Protocol, Self
 from urllib.parse import quote
 
@@ -16,7 +17,9 @@ from interchange.v1 import agent_pb2
 
 from interchange_client.agent_calls import AgentAnswer, write_message
 from interchange_client.agent_calls import read_answer as read_agent_answer
+from interchange_client.conversations import Conversation
 from interchange_client.credentials import AgentCredentials
+from interchange_client.doors import Door
 from interchange_client.errors import GatewayError
 from interchange_client.parts import Content
 from interchange_client.skill_calls import (
@@ -95,18 +98,33 @@ class Gateway(Protocol):
         """
         ...
 
+    def conversation(self, *, turn_token: str, remaining: Callable[[], float] | None = None) -> Conversation:
+        """The conversation of a turn, for its agent to take part in; `remaining` says how many seconds there are."""
+        ...
+
 
 class HttpGateway:
-    """A gateway over HTTP. One for a process; close it, or use it as a context.
+    """A gateway over HTTP, and conversations at its gRPC door. One for a process; close it, or use it as a context.
 
-    async with HttpGateway(AgentCredentials.from_environment("https://gateway.example.com")) as gateway:
-        found = await gateway.call("candidates.search", {"query": "rust"})
+        async with HttpGateway(AgentCredentials.from_environment("https://gateway.example.com")) as gateway:
+            found = await gateway.call("candidates.search", {"query": "rust"})
+
+    `door` is where the gRPC door is (else the gateway is asked) and `ca` which authority's certificate that has (else
+    the system's); `urls` are those of several gateways that share their work, whose doors serve alike.
     """
 
-    def __init__(self, credentials: AgentCredentials) -> None:
+    def __init__(
+        self,
+        credentials: AgentCredentials,
+        *,
+        door: str = "",
+        ca: Path | None = None,
+        urls: Sequence[str] = (),
+    ) -> None:
         self.credentials = credentials
         self.url = credentials.gateway_url
         self._http = open_http()
+        self._door = Door(credentials, urls=urls, address=door, ca=ca)
         self._mirrored: dict[str, Mapping[str, Any]] = {}
         """Schemas, by each name of their skill, that want some arguments in headers as well."""
 
@@ -118,6 +136,7 @@ class HttpGateway:
 
     async def close(self) -> None:
         """Close the connections."""
+        await self._door.close()
         await self._http.aclose()
 
     async def skills(self, *, turn_token: str = "", seconds: float = SECONDS) -> tuple[Skill, ...]:
@@ -164,6 +183,10 @@ class HttpGateway:
         """See `Gateway`."""
         token = await self.credentials.token()
         return {"authorization": f"Bearer {token}", **({TURN_TOKEN: turn_token} if turn_token else {})}
+
+    def conversation(self, *, turn_token: str, remaining: Callable[[], float] | None = None) -> Conversation:
+        """See `Gateway`."""
+        return Conversation(self._door, turn_token=turn_token, remaining=remaining)
 
     async def _call(self, skill: str, arguments: Mapping[str, Any], turn_token: str) -> SkillAnswer:
         post = write_call(skill, arguments, self._mirrored.get(skill))
@@ -249,6 +272,10 @@ class BoundGateway:
             GatewayError: no access token can be had.
         """
         return await self.gateway.headers(turn_token=self.turn_token)
+
+    def conversation(self) -> Conversation:
+        """The conversation of this turn."""
+        return self.gateway.conversation(turn_token=self.turn_token, remaining=self.remaining)
 
     def remaining(self, most: float | None = None) -> float:
         """Seconds until the turn must end, or `most` where that is less; 0 once it has passed."""

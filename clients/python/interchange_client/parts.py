@@ -50,6 +50,11 @@ def data_of(parts: Iterable[agent_pb2.Part]) -> Any:
     return None
 
 
+def json_value(value: struct_pb2.Value) -> Any:
+    """A protobuf Value as JSON; whole numbers come back as `int`."""
+    return _whole(json_format.MessageToDict(value))
+
+
 def write_parts(content: Content | Sequence[agent_pb2.Part]) -> list[dict[str, Any]]:
     """Content as A2A's JSON writes parts, which are the same as ours."""
     given = cast("Sequence[object]", content) if isinstance(content, list | tuple) else ()

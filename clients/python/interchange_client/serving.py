@@ -108,7 +108,7 @@ async def serve(
             _check_work(answer, seats=seats, skills=skills, manifest=manifest, urls=urls, door=door)
             known = credentials or AgentCredentials.from_environment(urls[0])
             entrances = [Entrance(url=base_url(url), door=door, ca=ca) for url in urls]
-            async with HttpGateway(known) as outward:
+            async with HttpGateway(known, door=door, ca=ca, urls=urls) as outward:
                 work = Work(name=about["name"], answer=answer, skills=skills, gateway=outward, seats=seats)
                 told = manifest or write_manifest(about)
                 await _attach(Mailbox(told, work, credentials=known, entrances=entrances), grace=grace)
@@ -125,7 +125,7 @@ async def serve(
             )
         known = credentials or AgentCredentials.from_environment(urls[0])
         tokens = InternalTokens(known.gateway_url, f"grpc://{about['name']}")
-        async with HttpGateway(known) as outward:
+        async with HttpGateway(known, door=door, ca=ca) as outward:
             agent = ConversingAgent(answer, gateway=outward, tokens=tokens)
             put = partial(publish, manifest or write_manifest(about), credentials=known, tls=tls, door=door, ca=ca)
             await _listen(agent, place, name=about["name"], gateway=known.gateway_url, put=put, grace=grace)

@@ -1,17 +1,21 @@
 """A turn as an agent's code sees it, and what it can say while it answers.
 
 An agent is one function: it takes the turn in hand and yields what it says. Text it yields is its answer, piece by
-piece; `artifact`, `status`, `message` and `delta` make everything else.
+piece; `artifact`, `status`, `message` and `delta` make everything else. `question` and `deferred` end the attempt, and
+not the turn.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import hashlib
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from interchange.v1 import agent_pb2
 
+from interchange_client.deferring import DAY, DeferredTurn
 from interchange_client.gateway import BoundGateway
-from interchange_client.parts import Content, data_of, part, text_of
+from interchange_client.parts import Content, data_of, json_value, part, text_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,11 @@ class TurnInHand:
         return self.turn.history
 
     @property
+    def answers(self) -> Mapping[str, Any]:
+        """What was answered to the questions of earlier attempts, by their ids."""
+        return {each.question_id: json_value(each.value) for each in self.turn.answers}
+
+    @property
     def chain(self) -> Sequence[agent_pb2.Principal]:
         """For whom the agent works: the person first, whoever called this agent last. Verified."""
         return self.turn.chain
@@ -76,6 +85,49 @@ class TurnInHand:
     def remaining(self) -> float:
         """Seconds until the turn must have ended."""
         return self.gateway.remaining()
+
+    async def say(self, *content: Content, id: str = "") -> agent_pb2.Message:  # noqa: A002 - its name on the wire
+        """Say something more, at once and from wherever the agent's code is; see `Conversation.say`.
+
+        Raises:
+            GatewayError: it is not said.
+        """
+        return await self.gateway.conversation().say(*content, id=id)
+
+    async def update(self, said: agent_pb2.Message, *content: Content) -> agent_pb2.Message:
+        """Say something instead of what was `said` before; see `Conversation.update`.
+
+        Raises:
+            GatewayError: it is not said.
+        """
+        return await self.gateway.conversation().update(said, *content)
+
+    async def read(self, *, after: int = 0, before: int = 0, limit: int = 100) -> Sequence[agent_pb2.Message]:
+        """Some messages of the conversation; see `Conversation.read`.
+
+        Raises:
+            GatewayError: they cannot be read.
+        """
+        return await self.gateway.conversation().read(after=after, before=before, limit=limit)
+
+    def follow(self, *, after: int = 0) -> AsyncGenerator[agent_pb2.Message]:
+        """Every message of the conversation behind number `after`, and those to come; see `Conversation.follow`.
+
+        Raises:
+            GatewayError: they cannot be followed (any more).
+        """
+        return self.gateway.conversation().follow(after=after)
+
+    def put_off(self, *, hours: float = DAY, reason: str = "") -> DeferredTurn:
+        """What is needed to finish this turn later, within so many hours: keep it, then yield its `event`."""
+        return DeferredTurn(
+            turn=self.turn.turn_id,
+            conversation=self.turn.conversation_id,
+            agent=self.turn.agent,
+            until=time.time() + hours * 3600,
+            token=self.turn.turn_token,
+            reason=reason,
+        )
 
 
 Answer: TypeAlias = Callable[[TurnInHand], AsyncIterator[str | agent_pb2.TurnEvent]]
@@ -119,3 +171,22 @@ def done(*content: Content, metadata: Mapping[str, Any] | None = None) -> agent_
     ended = agent_pb2.Done(parts=map(part, content))
     ended.metadata.update(dict(metadata or {}))
     return agent_pb2.TurnEvent(done=ended)
+
+
+def question(
+    text: str,
+    *,
+    id: str = "",  # noqa: A002 - its name on the wire
+    schema: Mapping[str, Any] | None = None,
+    context: Sequence[Content] = (),
+) -> agent_pb2.TurnEvent:
+    """The end of an attempt that asks whoever started the turn; the answer comes as another attempt, as `turn.answers`.
+
+    `schema` is a JSON Schema for the answer, `context` what to look at before answering. Another question of the same
+    turn needs another `id`; without one it is made of the text.
+    """
+    named = id or hashlib.sha256(text.encode()).hexdigest()[:16]
+    asked = agent_pb2.Question(id=named, kind="CLARIFICATION", text=text, context=map(part, context))
+    if schema:
+        asked.answer_schema.update(dict(schema))
+    return agent_pb2.TurnEvent(question=asked)

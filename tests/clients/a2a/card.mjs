@@ -42,8 +42,8 @@ async function holdsThough([member, change]) {
   return [member, await holds(copy)];
 }
 
-const client = await new ClientFactory(options).createFromUrl(base, path);
-const card = await client.getAgentCard();
+await new ClientFactory(options).createFromUrl(base, path); // there is an interface that it speaks
+const card = await options.cardResolver.resolve(base, path);
 const served = await (await fetchImpl(new URL(path, base))).json();
 console.log(
   JSON.stringify({

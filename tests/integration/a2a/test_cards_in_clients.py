@@ -94,6 +94,6 @@ def test_the_javascript_client_verifies_a_card_with_the_key_it_points_to_and_see
 
     assert report["verified"] is True
     assert report["name"] == (entry.agent.title or entry.agent.name)
-    assert report["interfaces"] == ["JSONRPC", "HTTP+JSON"]
+    assert report["interfaces"] == ["JSONRPC", "HTTP+JSON"] * 2
     assert {one.skill.id for one in skills} <= set(report["skills"])
     assert set(report["tampered"].values()) == {False}

@@ -1,6 +1,7 @@
 """What an agent answers: events in, emissions and a result out."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
@@ -269,17 +270,40 @@ async def test_what_an_agent_says_when_it_gives_up_is_cleaned_and_cut() -> None:
     assert len(error.message) < 1_200
 
 
-@pytest.mark.parametrize(
-    ("end", "does"),
-    [
-        (Event(question=wire.Question(id="q", text="Which?")), "asks a question"),
-        (Event(deferred=wire.Deferred(reason="later")), "defers its answer"),
-    ],
-)
-async def test_questions_and_deferrals_need_the_conversation_log(end: Event, does: str) -> None:
-    error = await refused(end)
+async def test_a_question_ends_the_attempt_and_is_what_came_of_it() -> None:
+    asked = wire.Question(id="q", text="Which?", kind=wire.Question.CLARIFICATION)
+    asked.expires_at.FromSeconds(int(time.time()) + 600)
+    result = await result_of(message("One of two."), Event(question=asked))
+    assert result.question is not None
+    assert (result.question.id, result.question.kind, result.question.text) == ("q", "clarification", "Which?")
+    assert result.question.expires_in is not None
+    assert 500 < result.question.expires_in <= 600
+    assert result.said == 1
+
+
+@pytest.mark.parametrize("kind", [wire.Question.APPROVAL, wire.Question.REVIEW, wire.Question.CONSENT])
+async def test_what_only_others_could_answer_cannot_be_asked(kind: wire.Question.Kind) -> None:
+    error = await refused(Event(question=wire.Question(id="q", text="May I?", kind=kind)))
     assert error.fault is FarSideFault.UNSUPPORTED
-    assert error.message.startswith(f"desk {does}, which needs the conversation log")
+    assert error.message.startswith("desk asks for what nobody here can give")
+
+
+@pytest.mark.parametrize("id_", ["", "x" * 300, "a\nb"])
+async def test_a_question_has_an_id(id_: str) -> None:
+    assert "the question id" in await garbled(Event(question=wire.Question(id=id_, text="Which?")))
+
+
+async def test_an_answer_is_put_off_for_a_day_at_most() -> None:
+    result = await result_of(delta("a"), Event(deferred=wire.Deferred(reason="later")))
+    assert result.deferral is not None
+    assert (result.deferral.seconds, result.deferral.reason) == (86_400.0, "later")
+    assert [part.text for part in result.parts] == ["a"]
+
+
+async def test_what_was_said_as_a_message_is_told_apart_from_the_end() -> None:
+    result = await result_of(delta("he"), message("hello"), delta("by"), done("bye"))
+    assert [part.text for part in result.parts] == ["hello", "bye"]
+    assert result.said == 1
 
 
 async def test_without_an_end_there_is_no_answer() -> None:

@@ -153,3 +153,24 @@ async def test_an_older_catalog_never_comes_back() -> None:
     assert await room.live.swap(replace(older, catalog=SECOND))
     assert not await room.live.swap(older)
     assert room.live.current().catalog is SECOND
+
+
+async def test_who_is_slow_or_fails_keeps_nobody_from_being_told() -> None:
+    room, told, slow = Room(), asyncio.Event(), asyncio.Event()
+
+    async def dawdles() -> None:
+        await slow.wait()
+
+    async def fails() -> None:
+        raise RuntimeError("a listener's own trouble")
+
+    async def notes() -> None:
+        told.set()
+
+    for listener in (dawdles, fails, notes):
+        room.live.when_changed(listener)
+    swapping = asyncio.ensure_future(room.live.swap(replace(room.live.current(), edition=1)))
+    await asyncio.wait_for(told.wait(), 2)
+    slow.set()
+    with pytest.raises(RuntimeError, match="own trouble"):
+        await swapping

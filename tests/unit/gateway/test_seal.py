@@ -60,7 +60,7 @@ def test_the_key_is_made_once_and_kept_private(tmp_path: Path) -> None:
 
 def test_gateways_that_start_together_have_one_key(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
-        seals = list(threads.map(lambda _: open_seal(tmp_path), range(32)))
+        seals = list(threads.map(open_seal, [tmp_path] * 32))
     assert {seal.seal(b"", purpose="a")[:5] for seal in seals} == {seals[0].seal(b"", purpose="a")[:5]}
     assert [path.name for path in (tmp_path / "keys").iterdir()] == ["seal"]
 

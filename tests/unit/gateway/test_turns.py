@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.turns import TurnsInHand, conversation_of
+from adapters.lifecycle.conversations import conversation_of
+from gateway.turns import TurnsInHand
 from policies.identity.keys import generate_signing_key
 from policies.identity.tokens import Verified
 from policies.identity.turn_tokens import TurnTokens

@@ -96,12 +96,11 @@ def test_secrets_are_not_shown() -> None:
     assert "sealed=" not in repr(CHANNEL)
 
 
-several = st.lists(
-    st.builds(
-        lambda place, owner: replace(CHANNEL, place=place, owner=owner), st.sampled_from("pqr"), st.sampled_from("abc")
-    ),
-    max_size=30,
-)
+def _channel(place: str, owner: str) -> Channel:
+    return replace(CHANNEL, place=place, owner=owner)
+
+
+several = st.lists(st.builds(_channel, place=st.sampled_from("pqr"), owner=st.sampled_from("abc")), max_size=30)
 
 
 @given(in_hand=several, candidates=several)

@@ -29,9 +29,9 @@ class CountingSigner(CardSigner):
         super().__init__(card_key(), public_url=PUBLIC_URL)
         self.count = 0
 
-    def signed(self, card: JsonObject) -> bytes:
+    def signed(self, card: JsonObject, *readings: JsonObject) -> bytes:
         self.count += 1
-        return super().signed(card)
+        return super().signed(card, *readings)
 
 
 @dataclass

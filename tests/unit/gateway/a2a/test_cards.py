@@ -50,13 +50,32 @@ def card(*skills: SkillEntry, offer: Offer = OFFER, **changes: Any) -> dict[str,
     return dict(write_card(agent(**changes), skills, offer))
 
 
-def test_both_bindings_are_at_the_agent_s_one_url() -> None:
-    written = card(skill())
+URL = f"{PUBLIC_URL}/agents/candidates"
+HTTP = [
+    {"url": URL, "protocolBinding": "JSONRPC", "protocolVersion": "1.0"},
+    {"url": URL, "protocolBinding": "HTTP+JSON", "protocolVersion": "1.0"},
+    {"url": URL, "protocolBinding": "JSONRPC", "protocolVersion": "0.3"},
+    {"url": URL, "protocolBinding": "HTTP+JSON", "protocolVersion": "0.3"},
+]
+DOOR = Offer(public_url=PUBLIC_URL, issuer=OAUTH, grpc="gateway.test:8421")
+
+
+def test_both_bindings_in_both_revisions_are_at_the_agent_s_one_url() -> None:
+    assert card(skill())["supportedInterfaces"] == HTTP
+    assert card(skill(), offer=DOOR)["supportedInterfaces"] == HTTP
+
+
+def test_among_all_interfaces_is_grpc_with_the_agent_as_tenant() -> None:
+    written = write_card(agent(), [skill()], DOOR, all_interfaces=True)
 
     assert written["supportedInterfaces"] == [
-        {"url": f"{PUBLIC_URL}/agents/candidates", "protocolBinding": "JSONRPC", "protocolVersion": "1.0"},
-        {"url": f"{PUBLIC_URL}/agents/candidates", "protocolBinding": "HTTP+JSON", "protocolVersion": "1.0"},
+        *HTTP,
+        {"url": "gateway.test:8421", "protocolBinding": "GRPC", "protocolVersion": "1.0", "tenant": "candidates"},
     ]
+
+
+def test_where_no_client_reaches_the_grpc_door_no_card_names_it() -> None:
+    assert write_card(agent(), [skill()], OFFER, all_interfaces=True)["supportedInterfaces"] == HTTP
 
 
 def test_a_card_says_who_the_agent_is() -> None:
@@ -92,13 +111,13 @@ def test_what_the_protocol_requires_is_there_though_the_agent_says_little(caplog
     assert "iconUrl" not in written
 
 
-def test_capabilities_say_no_aloud_and_name_extensions() -> None:
+def test_capabilities_are_said_and_extensions_named() -> None:
     extensions = (Extension(uri="urn:a", description="A."), Extension(uri="urn:b", required=True))
 
     assert card(extensions=extensions)["capabilities"] == {
         "streaming": True,
-        "pushNotifications": False,
-        "extendedAgentCard": False,
+        "pushNotifications": True,
+        "extendedAgentCard": True,
         "extensions": [{"uri": "urn:a", "description": "A."}, {"uri": "urn:b", "required": True}],
     }
 

@@ -11,7 +11,6 @@ from a2a.utils.errors import (
     ContentTypeNotSupportedError,
     ExtensionSupportRequiredError,
     InvalidParamsError,
-    PushNotificationNotSupportedError,
     TaskNotFoundError,
     UnsupportedOperationError,
     VersionNotSupportedError,
@@ -24,7 +23,7 @@ from gateway.a2a.reading import PARTS, read_message
 from gateway.principal import VERIFIED
 from policies.identity.tokens import Verified
 from registry.catalog import AgentEntry
-from registry.model import Action, Call, Extension, Part, Target, TargetKind
+from registry.model import Action, Attention, Call, Extension, Part, Sending, Target, TargetKind
 from tests.support.calls import RECRUITER
 from tests.support.cards import agent, skill
 
@@ -53,7 +52,23 @@ def message(*parts: dict[str, Any], **members: Any) -> dict[str, Any]:
 
 def read(params: dict[str, Any], *, entry: AgentEntry | None = None) -> Call:
     request = ParseDict(params, wire.SendMessageRequest())
-    return read_message(request, asked(params, entry=entry), seconds=10)
+    call, _ = read_message(request, asked(params, entry=entry), seconds=10)
+    return call
+
+
+def sent(params: dict[str, Any], *, listening: bool = False) -> Sending:
+    request = ParseDict(params, wire.SendMessageRequest())
+    entry = agent(converse=CONVERSES)
+    call, sending = read_message(request, asked(params, entry=entry), seconds=10, listening=listening)
+    assert call.sending == sending
+    return sending
+
+
+def nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
 
 
 def faults(error: A2AError) -> dict[str, str]:
@@ -84,7 +99,9 @@ def test_text_is_said_to_an_agent_that_converses() -> None:
 
     assert (call.action, call.target) == (Action.MESSAGE, Target(TargetKind.AGENT, "candidates"))
     assert call.parts == (Part(text="Find somebody"),)
-    assert call.content == {"conversation": "c-1"}
+    assert call.content == {}
+    assert call.sending is not None
+    assert call.sending.context == "c-1"
 
 
 def test_data_beside_other_parts_is_said_and_not_invoked() -> None:
@@ -174,18 +191,90 @@ def test_what_is_wrong_with_a_message_is_named(params: dict[str, Any], field: st
     assert field in caught.value.message
 
 
-def test_a_task_that_a_client_made_up_is_not_found() -> None:
+@pytest.mark.parametrize("task", ["x" * 65, "a b", "../x", "\u20ac", "a\n"])
+def test_a_task_that_can_be_none_of_ours_is_not_found(task: str) -> None:
     with pytest.raises(TaskNotFoundError):
-        read(message({"text": "x"}, taskId="t-1", contextId="c-1"), entry=agent(converse=CONVERSES))
+        read(message({"text": "x"}, taskId=task, contextId="c-1"), entry=agent(converse=CONVERSES))
 
 
-def test_push_notifications_are_not_promised_in_passing() -> None:
-    params = {
-        **message({"text": "x"}),
-        "configuration": {"taskPushNotificationConfig": {"url": "https://example.com"}},
+def test_what_goes_on_with_a_task_is_said_whatever_it_looks_like() -> None:
+    call = read(message({"data": {"skill": "candidates.search"}}, taskId="t-1"), entry=agent(converse=""))
+
+    assert (call.action, call.parts) == (Action.MESSAGE, (Part(data={"skill": "candidates.search"}),))
+    assert call.sending is not None
+    assert call.sending.follows == "t-1"
+
+
+def test_a_message_is_sent_under_its_own_id_as_a_turn_of_ours() -> None:
+    params = message({"text": "x"}, contextId="c-1", metadata={"colour": "red"})
+    first, second = sent(params), sent(params)
+
+    assert (first.message, first.context, first.metadata) == ("m-1", "c-1", {"colour": "red"})
+    assert first.turn != second.turn
+    assert not first.follows
+
+
+def test_an_invocation_is_a_turn_too() -> None:
+    call = read(message({"data": {"skill": "candidates.search"}}))
+
+    assert call.sending is not None
+    assert call.sending.message == "m-1"
+
+
+def test_who_waits_listens_or_leaves_is_known() -> None:
+    params = message({"text": "x"})
+    leaving = {**params, "configuration": {"returnImmediately": True}}
+
+    assert sent(params).attention is Attention.WAITS
+    assert sent(leaving).attention is Attention.LEAVES
+    assert sent(leaving, listening=True).attention is Attention.LISTENS
+
+
+def test_a_message_may_wait_for_the_off_peak_window() -> None:
+    assert sent(message({"text": "x"}, metadata={"interchange/background": True})).background
+    assert not sent(message({"text": "x"}, metadata={"interchange/background": False})).background
+    assert not sent(message({"text": "x"})).background
+
+
+@pytest.mark.parametrize(
+    ("metadata", "field"),
+    [
+        ({"interchange/background": "yes"}, "message.metadata.interchange/background"),
+        ({"a": {"b": nested(40)}}, "message.metadata"),
+    ],
+)
+def test_metadata_that_cannot_be_kept_is_refused(metadata: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidParamsError) as caught:
+        sent(message({"text": "x"}, metadata=metadata))
+
+    assert field in faults(caught.value)
+
+
+def test_a_webhook_that_comes_with_a_message_goes_with_it() -> None:
+    config = {
+        "url": "https://hooks.example/a",
+        "token": "t",
+        "authentication": {"scheme": "Bearer", "credentials": "c"},
     }
-    with pytest.raises(PushNotificationNotSupportedError):
-        read(params, entry=agent(converse=CONVERSES))
+    params = {**message({"text": "x"}), "configuration": {"taskPushNotificationConfig": config}}
+
+    assert sent(params).webhook == {
+        "id": "inline",
+        "url": "https://hooks.example/a",
+        "token": "t",
+        "scheme": "Bearer",
+        "credentials": "c",
+    }
+    assert sent(message({"text": "x"})).webhook is None
+
+
+def test_a_webhook_has_a_url() -> None:
+    params = {**message({"text": "x"}), "configuration": {"taskPushNotificationConfig": {"token": "t"}}}
+
+    with pytest.raises(InvalidParamsError) as caught:
+        sent(params)
+
+    assert list(faults(caught.value)) == ["configuration.taskPushNotificationConfig.url"]
 
 
 @pytest.mark.parametrize("version", [b"1.0", b"1.0.1", b" 1.0 "])

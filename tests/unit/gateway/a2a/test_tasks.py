@@ -112,7 +112,11 @@ def test_an_artifact_that_calls_itself_the_answer_is_kept_apart_from_it() -> Non
 
     task = written(view(TurnState.COMPLETED, logged(2, "Done", artifacts=made)))
 
-    assert [each["artifactId"] for each in task["artifacts"]] == ["answer-artifact", "answer-artifact-artifact", "answer"]
+    assert [each["artifactId"] for each in task["artifacts"]] == [
+        "answer-artifact",
+        "answer-artifact-artifact",
+        "answer",
+    ]
     assert texts(task["artifacts"]) == ["answer", "answer-artifact", "Done"]
 
 

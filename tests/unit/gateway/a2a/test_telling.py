@@ -1,232 +1,260 @@
-"""How a call is told as a stream of A2A."""
+"""How a turn is told as a stream of A2A."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any, cast
 
-import pytest
 from a2a.types import a2a_pb2 as wire
-from a2a.utils.errors import InvalidAgentResponseError, InvalidParamsError
 
+from adapters.lifecycle.feeds import Piece
+from adapters.lifecycle.views import News, Pieces, Snapshot, TurnView
+from adapters.messaging.messages import Kind
+from adapters.messaging.turns import TurnState
+from gateway.a2a.tasks import write_task
 from gateway.a2a.telling import Event, Telling
-from gateway.a2a.writing import Ids
-from registry.model import (
-    Action,
-    Artifact,
-    ConversationId,
-    DeadlinePassed,
-    Delta,
-    Denied,
-    Emission,
-    FarSideError,
-    FarSideFault,
-    Fault,
-    InvalidArguments,
-    Part,
-    Progress,
-    Result,
-    Said,
-    Target,
-    TargetKind,
-    TurnId,
-)
-from tests.support.calls import call
+from registry.model import Artifact, Progress
+from tests.support.views import answered, asked, failed, logged, news, view, words
 
-IDS = Ids(context="context-1", task="task-1")
-CALL = replace(call(), action=Action.MESSAGE, target=Target(TargetKind.AGENT, "assistant"))
+WORKING, COMPLETED = TurnState.WORKING, TurnState.COMPLETED
 
 
-def words(text: str) -> tuple[Part, ...]:
-    return (Part(text=text),)
+def told(*happened: News, found: TurnView | None = None, history: int | None = None) -> list[Event]:
+    telling = Telling(history=history)
+    return [event for one in happened for event in telling.on(one)] + list(telling.end(found))
 
 
-def answer(text: str = "", *, artifacts: tuple[Artifact, ...] = (), parts: tuple[Part, ...] | None = None) -> Result:
-    said = parts if parts is not None else words(text) if text else ()
-    return Result(parts=said, artifacts=artifacts, turn=TurnId("turn-1"), conversation=ConversationId("context-1"))
+def begun(state: TurnState = WORKING, *, draft: tuple[Artifact, ...] = ()) -> Snapshot:
+    return Snapshot(view=view(state, draft=draft))
 
 
-def told(emissions: Sequence[Emission], end: Result) -> list[Event]:
-    telling = Telling(CALL, IDS)
-    return [event for emission in emissions for event in telling.on(emission)] + list(telling.end(end))
+def pieces(*said: Piece) -> Pieces:
+    return Pieces(pieces=said)
 
 
-def text_of(events: Sequence[Event], artifact: str = "answer") -> str:
-    """The artifact as a client that follows the specification puts it together."""
-    found = ""
-    for event in events:
-        if isinstance(event, wire.TaskArtifactUpdateEvent) and event.artifact.artifact_id == artifact:
-            text = "".join(part.text for part in event.artifact.parts)
-            found = found + text if event.append else text
+def piece(text: str, *, of: str = "", append: bool = True) -> Artifact:
+    return Artifact(id=of, parts=words(text), append=append)
+
+
+def updates(events: Sequence[Event]) -> list[wire.TaskArtifactUpdateEvent]:
+    return [event for event in events if isinstance(event, wire.TaskArtifactUpdateEvent)]
+
+
+def statuses(events: Sequence[Event]) -> list[wire.TaskStatus]:
+    return [event.status for event in events if isinstance(event, wire.TaskStatusUpdateEvent)]
+
+
+def put_together(events: Sequence[Event]) -> dict[str, str]:
+    """The artifacts as a client that follows the specification puts them together."""
+    first = events[0]
+    assert isinstance(first, wire.Task)
+    found = {each.artifact_id: "".join(part.text for part in each.parts) for each in first.artifacts}
+    for event in updates(events):
+        text = "".join(part.text for part in event.artifact.parts)
+        before = found.get(event.artifact.artifact_id, "") if event.append else ""
+        found[event.artifact.artifact_id] = before + text
     return found
 
 
-def last_chunks(events: Sequence[Event]) -> list[wire.TaskArtifactUpdateEvent]:
-    return [event for event in events if isinstance(event, wire.TaskArtifactUpdateEvent) and event.last_chunk]
+def text_of(status: wire.TaskStatus) -> str:
+    return "".join(part.text for part in status.message.parts)
 
 
-def test_an_end_that_comes_before_anything_else_is_exactly_one_message() -> None:
-    (message,) = told([], answer("Hello"))
+def test_a_stream_begins_with_the_task_and_closes_with_its_last_status() -> None:
+    events = told(begun(), news(logged(2, "Hello"), COMPLETED))
 
-    assert isinstance(message, wire.Message)
-    assert message.role == wire.ROLE_AGENT
-    assert message.context_id == "context-1"
-    assert not message.task_id
-    assert [part.text for part in message.parts] == ["Hello"]
-
-
-def test_pieces_make_a_task_whose_artifact_is_the_answer() -> None:
-    events = told([Delta(part=Part(text="Hel")), Delta(part=Part(text="lo"))], answer("Hello"))
-
-    assert isinstance(events[0], wire.Task)
-    assert events[0].status.state == wire.TASK_STATE_WORKING
-    assert text_of(events) == "Hello"
-    assert isinstance(events[-1], wire.TaskStatusUpdateEvent)
-    assert events[-1].status.state == wire.TASK_STATE_COMPLETED
-    updates = [event for event in events if isinstance(event, wire.TaskArtifactUpdateEvent)]
-    assert [update.append for update in updates] == [False, True, False]
-    assert [update.last_chunk for update in updates] == [False, False, True]
-    assert {(event.task_id, event.context_id) for event in updates} == {("task-1", "context-1")}
+    first, last = events[0], events[-1]
+    assert isinstance(first, wire.Task)
+    assert first.status.state == wire.TASK_STATE_WORKING
+    assert isinstance(last, wire.TaskStatusUpdateEvent)
+    assert last.status.state == wire.TASK_STATE_COMPLETED
+    assert put_together(events) == {"answer": "Hello"}
 
 
-def test_the_last_piece_is_the_whole_answer_for_clients_that_keep_no_pieces() -> None:
-    events = told([Delta(part=Part(text="Hel")), Delta(part=Part(text="lo"))], answer("Hello"))
+def test_pieces_grow_the_answer_and_the_end_is_all_of_it() -> None:
+    events = told(
+        begun(),
+        pieces(piece("Hel", append=False)),
+        pieces(piece("lo")),
+        news(logged(2, "Hello"), COMPLETED),
+    )
 
-    assert [(part.text, update.append) for update in last_chunks(events) for part in update.artifact.parts] == [
-        ("Hello", False)
+    assert [(update.artifact.parts[0].text, update.append, update.last_chunk) for update in updates(events)] == [
+        ("Hel", False, False),
+        ("lo", True, False),
+        ("Hello", False, True),
     ]
+    assert {(update.task_id, update.context_id) for update in updates(events)} == {("turn-1", "context-1")}
 
 
-def test_pieces_of_an_artifact_that_nobody_closed_are_closed_by_the_whole() -> None:
-    pieces = [Delta(part=Part(text=text), artifact="report") for text in ("a", "b")]
-    whole = Artifact(id="report", parts=words("ab"), name="Report")
+def test_whoever_comes_late_goes_on_from_what_the_task_has() -> None:
+    events = told(begun(draft=(piece("Hel", append=False),)), pieces(piece("lo")), news(logged(2, "Hello"), COMPLETED))
 
-    events = told(pieces, answer("Done", artifacts=(whole,)))
-
-    (last,) = last_chunks(events)
-    assert (last.artifact.artifact_id, last.artifact.name, last.append) == ("report", "Report", False)
-    assert text_of(events, "report") == "ab"
+    assert put_together(events[:2]) == {"answer": "Hello"}
+    assert put_together(events) == {"answer": "Hello"}
 
 
-def test_an_artifact_that_was_closed_is_not_told_again() -> None:
-    made = Artifact(id="report", parts=words("ab"), last=True)
+def test_a_piece_of_something_that_was_never_begun_begins_it() -> None:
+    (update,) = updates(told(begun(), pieces(piece("a", of="file"))))
 
-    events = told([made], answer("Done", artifacts=(made,)))
-
-    assert len(last_chunks(events)) == 1
-
-
-def test_an_artifact_ends_as_the_answer_whatever_was_lost_on_the_way() -> None:
-    events = told([Delta(part=Part(text="Hxl"))], answer("Hello"))
-
-    assert text_of(events) == "Hello"
-    last = [event for event in events if isinstance(event, wire.TaskArtifactUpdateEvent)][-1]
-    assert not last.append
-    assert last.last_chunk
-
-
-def test_messages_said_before_the_end_are_not_said_again() -> None:
-    events = told([Said(parts=words("Wait"))], answer(parts=(*words("Wait"), *words("Done"))))
-
-    statuses = [event.status for event in events if isinstance(event, wire.TaskStatusUpdateEvent)]
-    assert [(status.state, status.message.parts[0].text) for status in statuses] == [
-        (wire.TASK_STATE_WORKING, "Wait"),
-        (wire.TASK_STATE_COMPLETED, "Done"),
-    ]
-
-
-def test_a_message_said_and_pieces_of_the_rest_make_that_rest_the_answer() -> None:
-    emissions = [Said(parts=words("Wait")), Delta(part=Part(text="Done"))]
-
-    events = told(emissions, answer(parts=(*words("Wait"), *words("Done"))))
-
-    assert text_of(events) == "Done"
-
-
-def test_an_artifact_that_is_appended_to_before_it_was_begun_is_begun() -> None:
-    events = told([Artifact(id="file", parts=words("a"), append=True)], answer("Made"))
-
-    update = next(event for event in events if isinstance(event, wire.TaskArtifactUpdateEvent))
     assert not update.append
 
 
-def test_progress_is_a_status_that_says_how_far() -> None:
-    events = told([Progress(progress=1, total=4, text="a quarter")], Result(structured={"total": 1}))
+def test_a_stream_ends_as_the_task_that_others_read() -> None:
+    report = Artifact(id="report", parts=words("ab"), name="Report")
+    end = logged(2, "Done", artifacts=[report], metadata={"seconds": 2.0})
 
-    working = next(event for event in events if isinstance(event, wire.TaskStatusUpdateEvent))
-    assert working.status.message.parts[0].text == "a quarter"
-    assert working.status.message.metadata["interchange/total"] == 4
+    events = told(begun(), pieces(piece("a", of="report", append=False)), news(end, COMPLETED))
 
-
-def test_the_end_of_a_skill_after_progress_is_its_data() -> None:
-    events = told([Progress(progress=1, text="one")], Result(structured={"total": 1}))
-
+    task = write_task(view(COMPLETED, end))
+    closing = [update for update in updates(events) if update.last_chunk]
+    assert [update.artifact for update in closing] == list(task.artifacts)
     last = events[-1]
     assert isinstance(last, wire.TaskStatusUpdateEvent)
-    assert last.status.message.parts[0].data.struct_value["total"] == 1
+    assert (last.status, last.metadata) == (task.status, task.metadata)
+
+
+def test_what_was_begun_and_is_not_in_the_log_in_the_end_is_emptied() -> None:
+    events = told(
+        begun(),
+        pieces(piece("lost", of="draft", append=False), piece("so fa", append=False)),
+        news(logged(2, artifacts=[Artifact(id="report", parts=words("ab"))]), COMPLETED),
+    )
+
+    assert put_together(events) == {"draft": "", "answer": "", "report": "ab"}
+    assert updates(events)[-1].artifact.artifact_id == "report"
+    assert all(update.artifact.parts for update in updates(events))
+
+
+def test_a_message_on_the_way_is_a_status_under_its_own_id() -> None:
+    events = told(begun(), news(logged(2, "Wait"), WORKING), news(logged(3, "Done"), COMPLETED))
+
+    said, end = statuses(events)
+    assert (said.state, text_of(said), said.message.message_id) == (wire.TASK_STATE_WORKING, "Wait", "m-2")
+    assert end.state == wire.TASK_STATE_COMPLETED
+    assert put_together(events) == {"answer": "Done"}
+
+
+def test_a_message_that_is_read_when_the_turn_is_over_already_is_told_all_the_same() -> None:
+    events = told(begun(), news(logged(2, "Wait"), COMPLETED), news(logged(3, "Done"), COMPLETED))
+
+    assert [text_of(status) for status in statuses(events)] == ["Wait", ""]
+    assert put_together(events) == {"answer": "Done"}
+
+
+def test_times_are_those_of_the_log() -> None:
+    said, end = statuses(told(begun(), news(logged(2, "Wait"), WORKING), news(logged(3, "Done"), COMPLETED)))
+
+    assert end.timestamp.ToMilliseconds() - said.timestamp.ToMilliseconds() == 1000
+
+
+def test_that_a_queued_turn_is_worked_on_is_told_once() -> None:
+    events = told(begun(TurnState.QUEUED), pieces(piece("a", append=False)), pieces(piece("b")))
+
+    assert isinstance(events[0], wire.Task)
+    assert events[0].status.state == wire.TASK_STATE_SUBMITTED
+    assert [status.state for status in statuses(events)] == [wire.TASK_STATE_WORKING]
+    assert isinstance(events[1], wire.TaskStatusUpdateEvent)
+
+
+def test_progress_is_a_status_that_says_how_far() -> None:
+    events = told(begun(), pieces(Progress(progress=1, total=4, text="a quarter"), Progress(progress=2)))
+
+    quarter, half = [event for event in events if isinstance(event, wire.TaskStatusUpdateEvent)]
+    assert (text_of(quarter.status), quarter.metadata["interchange/total"]) == ("a quarter", 4)
+    assert half.metadata["interchange/progress"] == 2
+    assert not half.status.HasField("message")
+
+
+def test_a_question_closes_the_stream_as_an_interruption() -> None:
+    events = told(begun(), news(asked(2, "Which city?"), TurnState.WAITING))
+
+    (end,) = statuses(events)
+    assert (end.state, text_of(end)) == (wire.TASK_STATE_INPUT_REQUIRED, "Which city?")
 
 
 def test_work_that_fails_after_something_was_told_is_a_failed_task() -> None:
-    telling = Telling(CALL, IDS)
-    list(telling.on(Delta(part=Part(text="Hel"))))
+    events = told(
+        begun(),
+        pieces(piece("Hel", append=False)),
+        news(failed(2, "It took too long.", **{"interchange/error": "deadline_passed"}), TurnState.FAILED),
+    )
 
-    (last,) = telling.failure(DeadlinePassed("It took too long."))
-
-    assert isinstance(last, wire.TaskStatusUpdateEvent)
-    assert last.status.state == wire.TASK_STATE_FAILED
-    assert last.status.message.parts[0].text == "It took too long."
-    assert last.status.message.metadata["interchange/error"] == "deadline_passed"
+    (end,) = statuses(events)
+    assert (end.state, text_of(end)) == (wire.TASK_STATE_FAILED, "It took too long.")
+    assert end.message.metadata["interchange/error"] == "deadline_passed"
+    assert put_together(events) == {"answer": "Hel"}
 
 
-def test_work_that_is_refused_is_a_rejected_task() -> None:
-    (task,) = Telling(CALL, IDS).failure(Denied("Not on Sundays."))
+def test_a_cancelled_turn_ends_its_streams() -> None:
+    cancelled = logged(2, sender="person:recruiter", kind=Kind.CANCELLED)
+
+    (end,) = statuses(told(begun(), news(cancelled, TurnState.CANCELLED)))
+
+    assert end.state == wire.TASK_STATE_CANCELED
+
+
+def test_what_its_starter_says_meanwhile_is_no_event_of_the_agents() -> None:
+    assert len(told(begun(), news(answered(2, "Dublin"), WORKING))) == 1
+
+
+def test_a_turn_that_was_over_is_the_whole_stream() -> None:
+    telling = Telling()
+
+    (task,) = [*telling.on(Snapshot(view=view(COMPLETED, logged(2, "Done")))), *telling.end()]
 
     assert isinstance(task, wire.Task)
-    assert task.status.state == wire.TASK_STATE_REJECTED
-    assert not task.history
+    assert telling.has_ended_before
+    assert [artifact.artifact_id for artifact in task.artifacts] == ["answer"]
 
 
-def test_wrong_arguments_are_named_as_fields_of_the_message() -> None:
-    fault = InvalidArguments([Fault("/limit", "must be a number")])
-    invoking = replace(CALL, action=Action.INVOKE, target=Target(TargetKind.SKILL, "candidates.search"))
+def test_a_turn_that_waits_is_the_whole_stream_and_has_not_ended() -> None:
+    telling = Telling()
 
-    with pytest.raises(InvalidParamsError) as caught:
-        list(Telling(invoking, IDS).failure(fault))
+    (task,) = [*telling.on(Snapshot(view=view(TurnState.WAITING, asked(2, "Which city?")))), *telling.end()]
 
-    data = cast("dict[str, Any]", caught.value.data)
-    assert data["errors"] == [{"field": "message.parts[0].data.arguments.limit", "message": "must be a number"}]
+    assert isinstance(task, wire.Task)
+    assert not telling.has_ended_before
 
 
-def test_what_is_wrong_with_a_message_to_an_agent_is_named_where_it_is() -> None:
-    fault = InvalidArguments([Fault("/parts/3/data", "nests too deep"), Fault("/conversation", "is too long")])
+def test_a_stream_that_stops_while_the_turn_goes_on_tells_no_end() -> None:
+    events = told(begun(), pieces(piece("Hel", append=False)), found=view(WORKING))
 
-    with pytest.raises(InvalidParamsError) as caught:
-        list(Telling(CALL, IDS).failure(fault))
-
-    data = cast("dict[str, Any]", caught.value.data)
-    assert [each["field"] for each in data["errors"]] == ["message.parts[3].data", "message.contextId"]
+    assert statuses(events) == []
 
 
-def test_an_answer_that_is_none_is_the_protocols_own_error_until_something_was_told() -> None:
-    garbled = FarSideError("assistant answered with what is no answer.", fault=FarSideFault.GARBLED)
+def test_what_was_found_in_the_end_counts() -> None:
+    end = view(COMPLETED, logged(2, "Hello"))
 
-    with pytest.raises(InvalidAgentResponseError):
-        list(Telling(CALL, IDS).failure(garbled))
+    assert put_together(told(begun(), pieces(piece("Hxl", append=False)), found=end)) == {"answer": "Hello"}
 
-    telling = Telling(CALL, IDS)
-    list(telling.on(Progress(progress=1)))
-    (last,) = telling.failure(garbled)
-    assert isinstance(last, wire.TaskStatusUpdateEvent)
-    assert last.status.state == wire.TASK_STATE_FAILED
+
+def test_nothing_is_told_before_there_is_a_turn() -> None:
+    telling = Telling()
+
+    assert list(telling.end()) == []
+    assert not telling.has_begun
+
+
+def test_the_task_that_comes_first_has_as_much_history_as_was_asked_for() -> None:
+    first = told(begun(), history=0)[0]
+
+    assert isinstance(first, wire.Task)
+    assert not first.history
 
 
 def test_an_artifact_that_calls_itself_the_answer_is_kept_apart_from_it() -> None:
-    emissions: list[Emission] = [
-        Artifact(id="answer", parts=words("a file")),
-        Delta(part=Part(text="Hello")),
-        Artifact(id="answer", parts=(), append=True, last=True),
-    ]
-    events = told(emissions, answer("Hello", artifacts=(Artifact(id="answer", parts=words("a file")),)))
+    made = Artifact(id="answer", parts=words("a file"))
+    events = told(
+        begun(),
+        pieces(made, piece("Hello", append=False), Artifact(id="answer", parts=(), append=True, last=True)),
+        news(logged(2, "Hello", artifacts=[made]), COMPLETED),
+    )
 
-    assert text_of(events) == "Hello"
-    assert text_of(events, "answer-artifact") == "a file"
-    assert all(event.artifact.parts for event in events if isinstance(event, wire.TaskArtifactUpdateEvent))
+    assert put_together(events) == {"answer-artifact": "a file", "answer": "Hello"}
+    assert all(event.artifact.parts for event in updates(events))
+
+
+def test_every_subscriber_puts_the_same_together() -> None:
+    early = [pieces(piece("Hel", append=False)), pieces(piece("lo"), piece("a", of="report", append=False))]
+    end = news(logged(2, "Hello", artifacts=[Artifact(id="report", parts=words("ab"))]), COMPLETED)
+    drafted = begun(draft=(Artifact(id="", parts=words("Hello")), Artifact(id="report", parts=words("a"))))
+
+    assert put_together(told(begun(), *early, end)) == put_together(told(drafted, end))

@@ -6,7 +6,7 @@ from contextlib import aclosing
 import pytest
 
 from gateway.a2a.unfolding import WAITING, unfolding
-from registry.model import DeadlinePassed, Delta, Emission, Emit, Part, Progress, Result
+from registry.model import DeadlinePassed, Emission, Emit, Progress, Result
 
 
 def step(number: int) -> Progress:
@@ -22,26 +22,6 @@ async def test_what_is_emitted_comes_in_order_and_the_result_last() -> None:
     found: list[Emission | Result] = [one async for one in unfolding(work)]
 
     assert found == [*map(step, range(3 * WAITING)), Result(text="end")]
-
-
-async def test_pieces_that_wait_together_are_read_as_one() -> None:
-    pieces: list[Emission] = [
-        Delta(part=Part(text="a")),
-        Delta(part=Part(text="b")),
-        Delta(part=Part(text="c"), artifact="file"),
-        step(1),
-        Delta(part=Part(text="d")),
-        Delta(part=Part(text="e", media_type="text/html")),
-    ]
-
-    async def work(emit: Emit) -> Result:
-        for piece in pieces:
-            await emit(piece)
-        return Result()
-
-    found: list[Emission | Result] = [one async for one in unfolding(work)]
-
-    assert found[:-1] == [Delta(part=Part(text="ab")), *pieces[2:]]
 
 
 async def test_an_error_comes_after_all_that_was_emitted_before_it() -> None:

@@ -170,3 +170,5 @@ def test_without_a_file_nobody_is_listed(tmp_path: Path) -> None:
     assert load_directory(None) == Directory()
     with pytest.raises(BadRequest, match="no such directory file"):
         load_directory(tmp_path / "missing.toml")
+    with pytest.raises(BadRequest, match="cannot be read"):
+        load_directory(tmp_path)
