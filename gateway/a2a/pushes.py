@@ -25,12 +25,12 @@ class TurnPushes:
     async def write(self, channel: Channel, message: Message) -> bytes | None:
         """A message as a webhook is told of it; None where it is told nothing of this one."""
         row = await self.lifecycle.views.row(channel.turn) if self.lifecycle is not None else None
-        if self.lifecycle is None or row is None or not is_heard(message):
+        if self.lifecycle is None or row is None:
             return None
         view = await self.lifecycle.views.view(row)
         if is_over(view.turn) and message.seq == view.seen:
             return _written(wire.StreamResponse(task=write_task(view)))
-        if not is_agents(message, view.turn):
+        if not (is_heard(message) and is_agents(message, view.turn)):
             return None
         ids = ids_of(view)
         said = write_logged(message, body_of(message), view.turn, ids)

@@ -8,14 +8,26 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.agents import HTTP, Door, invoking, params, publish_as_operator, result_of, text, words_of
+from tests.support.agents import (
+    HTTP,
+    Door,
+    answer_of,
+    end_of,
+    invoking,
+    params,
+    publish_as_operator,
+    result_of,
+    text,
+    told_of,
+    words_of,
+)
 from tests.support.odd_agent import OddAgent, odd_agent
 from tests.support.odd_service import odd_manifest, odd_service
 from tests.support.office import office
 from tests.support.served import Served, published
 
 PARSE_ERROR, INVALID_REQUEST, NO_METHOD, INVALID_PARAMS = -32700, -32600, -32601, -32602
-TASK_NOT_FOUND, PUSH, UNSUPPORTED, TYPE, EXTENSION, VERSION = -32001, -32003, -32004, -32005, -32008, -32009
+TASK_NOT_FOUND, UNSUPPORTED, TYPE, EXTENSION, VERSION = -32001, -32004, -32005, -32008, -32009
 REQUIRED, OPTIONAL, OTHER = (f"https://extensions.example/{name}/v1" for name in ("required", "optional", "other"))
 MEGABYTE = 1_000_000
 
@@ -78,7 +90,6 @@ EVERY_WAY = pytest.mark.parametrize("ask", [over_rpc, over_rpc_stream, over_rest
 STATUSES = {
     TASK_NOT_FOUND: 404,
     INVALID_PARAMS: 400,
-    PUSH: 400,
     UNSUPPORTED: 400,
     TYPE: 400,
     EXTENSION: 400,
@@ -110,13 +121,14 @@ def violations(response: httpx.Response) -> dict[str, str]:
     return {fault["field"]: fault["description"] for fault in bad["fieldViolations"]}
 
 
-def last_of(response: httpx.Response) -> dict[str, Any]:
-    """The message that an answer is, streamed or not."""
+def said_in(response: httpx.Response) -> list[dict[str, Any]]:
+    """The parts of an answer, streamed or not."""
     if not response.headers["content-type"].startswith("text/event-stream"):
-        return result_of(response)
-    (line,) = [line for line in response.text.splitlines() if line.startswith("data: ")]
-    event = json.loads(line.removeprefix("data: "))
-    return event.get("result", event)["message"]
+        return answer_of(result_of(response))
+    lines = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: ")]
+    events = [event.get("result", event) for event in map(json.loads, lines)]
+    assert end_of(events)[0] == "TASK_STATE_COMPLETED"
+    return told_of(events)["answer"]
 
 
 # Large things
@@ -134,7 +146,7 @@ def last_of(response: httpx.Response) -> dict[str, Any]:
     ids=["ascii", "utf-8", "bytes", "data"],
 )
 def test_a_megabyte_goes_there_and_back(door: Door, *, ask: Ask, part: dict[str, Any]) -> None:
-    assert last_of(ask(door, "oddity", params(part)))["parts"] == [part]
+    assert said_in(ask(door, "oddity", params(part))) == [part]
 
 
 @EVERY_WAY
@@ -154,7 +166,7 @@ def test_too_many_parts_are_refused(door: Door, odd: OddAgent, *, ask: Ask, numb
 
 def test_as_many_parts_as_there_may_be_arrive(door: Door, odd: OddAgent) -> None:
     parts = [text(str(number)) for number in range(256)]
-    assert result_of(door.send("oddity", *parts))["parts"] == parts
+    assert answer_of(result_of(door.send("oddity", *parts))) == parts
 
 
 def nested(levels: int, *, in_lists: bool) -> Any:
@@ -183,7 +195,7 @@ def test_what_nests_too_deep_for_an_agent_is_refused(
 @pytest.mark.parametrize("in_lists", [True, False])
 def test_what_nests_thirty_levels_deep_arrives(door: Door, in_lists: bool) -> None:
     part = {"data": nested(30, in_lists=in_lists)}
-    assert result_of(door.send("oddity", part))["parts"] == [part]
+    assert answer_of(result_of(door.send("oddity", part))) == [part]
 
 
 @pytest.mark.parametrize("path", ["", "/message:send", "/message:stream"])
@@ -373,16 +385,15 @@ def test_a_wrong_message_is_refused_by_its_field(
 @EVERY_WAY
 def test_members_nobody_knows_are_passed_over(door: Door, ask: Ask) -> None:
     message = params({"text": "x", "kind": "text", "colour": "red"}, shape="round") | {"size": 5}
-    assert last_of(ask(door, "oddity", message))["parts"] == [text("x")]
+    assert said_in(ask(door, "oddity", message)) == [text("x")]
 
 
 def test_what_is_beside_the_message_is_not_read_for_it(door: Door, odd: OddAgent) -> None:
     """Over REST the body is the request: a member called params is nothing, even if it looks like one."""
     beside = {"jsonrpc": "2.0", "params": params({"data": {"drink": "me"}})}
     message = params({"data": {"eat": "me"}})
-    assert result_of(door.post(f"{door.of('oddity')}/message:send", message | beside))["parts"] == [
-        {"data": {"eat": "me"}}
-    ]
+    answer = door.post(f"{door.of('oddity')}/message:send", message | beside)
+    assert answer_of(result_of(answer)) == [{"data": {"eat": "me"}}]
     many = params(*[text("x")] * 1_000) | {"params": params(text("x"))}
     assert "message.parts" in violations(door.post(f"{door.of('oddity')}/message:send", many))
 
@@ -394,15 +405,39 @@ def test_a_task_there_is_not_is_not_found(door: Door, odd: OddAgent, *, ask: Ask
     assert odd.turns == []
 
 
-def test_the_task_of_an_answer_is_over_with_it(door: Door) -> None:
-    """Not even who was told its id finds it afterwards, and no other person does."""
-    events = door.stream("oddity", text("tick-tock"))
-    failed = result_of(door.send("oddity", text("status INTERNAL")))
-    assert "message" in events[0]
-    for task, context in ((failed["id"], failed["contextId"]), (failed["id"], "another")):
-        again = door.send("oddity", text("x"), taskId=task, contextId=context)
-        error_of(again, TASK_NOT_FOUND, "TASK_NOT_FOUND")
-    error_of(door.rpc("oddity", "GetTask", {"id": failed["id"]}), TASK_NOT_FOUND, "TASK_NOT_FOUND")
+@EVERY_WAY
+def test_a_task_that_has_ended_takes_no_message(door: Door, *, ask: Ask) -> None:
+    for way in ("hello", "status INTERNAL"):
+        task = result_of(door.send("oddity", text(way)))
+        message = params(text("more"), taskId=task["id"])
+        error_of(ask(door, "oddity", message), UNSUPPORTED, "UNSUPPORTED_OPERATION")
+        elsewhere = params(text("more"), taskId=task["id"], contextId="another")
+        assert list(violations(ask(door, "oddity", elsewhere))) == ["message.contextId"]
+
+
+@EVERY_WAY
+def test_a_message_that_is_sent_again_is_carried_out_once(door: Door, odd: OddAgent, ask: Ask) -> None:
+    message = params(text("only once"))
+    first = result_of(door.post(f"{door.of('oddity')}/message:send", message))
+
+    assert said_in(ask(door, "oddity", message)) == [text("only once")]
+    assert result_of(door.post(f"{door.of('oddity')}/message:send", message))["id"] == first["id"]
+    assert len(odd.turns) == 1
+
+
+@EVERY_WAY
+@pytest.mark.parametrize("context", [{}, {"contextId": "ours"}])
+def test_another_message_under_the_same_id_is_refused(door: Door, *, ask: Ask, context: dict[str, str]) -> None:
+    message = params(text("one"), **context)
+    result_of(door.post(f"{door.of('oddity')}/message:send", message))
+
+    other = {"message": {**message["message"], "parts": [text("two")]}}
+    assert list(violations(ask(door, "oddity", other))) == ["message.messageId"]
+
+
+def test_the_same_id_in_another_context_is_another_message(door: Door, odd: OddAgent) -> None:
+    tasks = [result_of(door.send("oddity", text("x"), messageId="7", contextId=name))["id"] for name in ("a", "b")]
+    assert len(set(tasks)) == len(odd.turns) == 2
 
 
 @pytest.mark.parametrize("method", ["GetTask", "CancelTask", "SubscribeToTask"])
@@ -422,11 +457,62 @@ def test_no_operation_finds_a_task_over_rest(door: Door, verb: str, path: str) -
         error_of(HTTP.request(verb, url, headers=door.sent(), content=b"{}"), TASK_NOT_FOUND, "TASK_NOT_FOUND")
 
 
-def test_a_list_of_tasks_is_empty_and_its_page_within_bounds(door: Door) -> None:
+OTHERS = pytest.mark.parametrize("persona", ["bob", "eve"])
+
+
+@OTHERS
+@pytest.mark.parametrize("method", ["GetTask", "CancelTask", "SubscribeToTask"])
+def test_the_task_of_somebody_else_looks_like_none(door: Door, gateway: Served, *, persona: str, method: str) -> None:
+    task = result_of(door.send("oddity", text("mine")))
+    other = Door(gateway.url, gateway.token(persona))
+
+    errors = [
+        error_of(other.rpc("oddity", method, {"id": name}), TASK_NOT_FOUND, "TASK_NOT_FOUND")["message"].replace(
+            name, ""
+        )
+        for name in (task["id"], "00000000-0000-7000-8000-000000000000")
+    ]
+    assert errors[0] == errors[1]
+    assert words_of(door.send("oddity", text("again"))) == "again"
+
+
+@OTHERS
+def test_nobody_says_anything_to_the_task_of_somebody_else(
+    door: Door, gateway: Served, odd: OddAgent, persona: str
+) -> None:
+    task = result_of(door.send("oddity", text("mine")))
+    other = Door(gateway.url, gateway.token(persona))
+    for context in ({}, {"contextId": task["contextId"]}):
+        response = other.send("oddity", text("x"), taskId=task["id"], **context)
+        error_of(response, TASK_NOT_FOUND, "TASK_NOT_FOUND")
+    assert len(odd.turns) == 1
+
+
+def test_a_task_is_found_at_its_own_agent_only(door: Door) -> None:
+    task = result_of(door.send("oddity", text("mine")))
+    headers = Door(door.url, door.token, {"a2a-extensions": REQUIRED})
+    error_of(headers.rpc("clerk", "GetTask", {"id": task["id"]}), TASK_NOT_FOUND, "TASK_NOT_FOUND")
+    assert headers.rpc("clerk", "ListTasks", {}).json()["result"]["totalSize"] == 0
+
+
+def test_a_list_of_tasks_is_within_the_bounds_of_its_page(gateway: Served) -> None:
+    nobody_yet = Door(gateway.url, gateway.token("eva"))
     for asked, size in (({}, 50), ({"pageSize": 7}, 7), ({"pageSize": 10**6}, 100)):
-        assert door.rpc("oddity", "ListTasks", asked).json()["result"] == {
+        assert nobody_yet.rpc("oddity", "ListTasks", asked).json()["result"] == {
             "tasks": [], "nextPageToken": "", "pageSize": size, "totalSize": 0
         }  # fmt: skip
+
+
+def test_a_list_that_cannot_be_is_refused_by_its_field(door: Door) -> None:
+    wrong: list[tuple[str, Any]] = [
+        ("historyLength", -1), ("pageToken", "x"), ("status", "TASK_STATE_HAPPY"), ("statusTimestampAfter", "yesterday")
+    ]  # fmt: skip
+    for field, value in wrong:
+        (named,) = violations(door.rpc("oddity", "ListTasks", {field: value}))
+        assert named in {field, "the request"}
+
+
+def test_the_pages_of_a_list_have_sizes(door: Door) -> None:
     wrong_sizes: list[Any] = [0, -1, "x", 10**12, [], 1.5]
     for wrong in wrong_sizes:
         (field,) = violations(door.rpc("oddity", "ListTasks", {"pageSize": wrong}))
@@ -438,27 +524,37 @@ def test_a_list_of_tasks_is_empty_and_its_page_within_bounds(door: Door) -> None
         is_plain(response.text)
 
 
-# What this agent does not do
+# Webhooks
 
 
 @EVERY_WAY
-def test_push_notifications_are_refused(door: Door, odd: OddAgent, ask: Ask) -> None:
-    config = {"taskPushNotificationConfig": {"url": "http://169.254.169.254/latest"}}
-    error_of(
-        ask(door, "oddity", params(text("x")) | {"configuration": config}), PUSH, "PUSH_NOTIFICATION_NOT_SUPPORTED"
-    )
+@pytest.mark.parametrize(
+    "url", ["http://169.254.169.254/latest", "http://127.0.0.1:1/", "http://[::1]/", "ftp://x.example/", "nonsense"]
+)
+def test_a_webhook_that_may_not_be_told_is_refused_before_anything_is_done(
+    door: Door, odd: OddAgent, *, ask: Ask, url: str
+) -> None:
+    config = {"taskPushNotificationConfig": {"url": url}}
+    error_of(ask(door, "oddity", params(text("x")) | {"configuration": config}), INVALID_PARAMS, "INVALID_PARAMS")
     assert odd.turns == []
 
 
-def test_configurations_of_push_notifications_are_refused(door: Door) -> None:
-    for method in ("Create", "Get", "Delete"):
-        given = {"taskId": "t-1", "id": "p-1", "url": "http://127.0.0.1:1/"}
-        response = door.rpc("oddity", f"{method}TaskPushNotificationConfig", given)
-        error_of(response, PUSH, "PUSH_NOTIFICATION_NOT_SUPPORTED")
-    url = f"{door.of('oddity')}/tasks/t-1/pushNotificationConfigs"
-    for verb, place in (("POST", url), ("GET", url), ("GET", f"{url}/p"), ("DELETE", f"{url}/p")):
-        response = HTTP.request(verb, place, headers=door.sent(), content=b"{}" if verb == "POST" else b"")
-        error_of(response, PUSH, "PUSH_NOTIFICATION_NOT_SUPPORTED")
+def test_the_webhooks_of_a_task_that_is_not_there_are_not_found(door: Door) -> None:
+    given = {"taskId": "t-1", "id": "p-1", "url": "http://127.0.0.1:1/"}
+    for method in ("CreateTaskPushNotificationConfig", "GetTaskPushNotificationConfig"):
+        error_of(door.rpc("oddity", method, given), TASK_NOT_FOUND, "TASK_NOT_FOUND")
+    for method in ("DeleteTaskPushNotificationConfig", "ListTaskPushNotificationConfigs"):
+        error_of(door.rpc("oddity", method, {"taskId": "t-1", "id": "p-1"}), TASK_NOT_FOUND, "TASK_NOT_FOUND")
+
+
+def test_a_task_that_has_ended_takes_no_webhook(door: Door) -> None:
+    task = result_of(door.send("oddity", text("x")))
+    given = {"taskId": task["id"], "url": "https://hooks.example/"}
+    response = door.rpc("oddity", "CreateTaskPushNotificationConfig", given)
+    error_of(response, UNSUPPORTED, "UNSUPPORTED_OPERATION")
+
+
+# What this agent does not do
 
 
 @EVERY_WAY
@@ -566,6 +662,6 @@ def test_activated_extensions_reach_the_agent_and_are_named_in_the_answer(
     gateway: Served, odd: OddAgent, *, ask: Ask, activated: str, in_force: list[str]
 ) -> None:
     response = ask(Door(gateway.url, gateway.token("ada"), {"a2a-extensions": activated}), "clerk", params(text("x")))
-    assert last_of(response)["parts"] == [text("x")]
+    assert said_in(response) == [text("x")]
     assert response.headers["a2a-extensions"] == ", ".join(in_force)
     assert list(odd.turns[0].extensions) == in_force

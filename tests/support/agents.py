@@ -7,6 +7,7 @@ They live in a thread with an event loop of its own. What an agent answers, each
 import asyncio
 import json
 import threading
+import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -223,8 +224,8 @@ class Events:
 
 
 def params(*parts: Mapping[str, Any], **message: Any) -> dict[str, Any]:
-    """What SendMessage takes."""
-    return {"message": {"messageId": "m-1", "role": "ROLE_USER", "parts": list(parts), **message}}
+    """What SendMessage takes; a message of its own each time."""
+    return {"message": {"messageId": str(uuid.uuid4()), "role": "ROLE_USER", "parts": list(parts), **message}}
 
 
 def text(words: str) -> dict[str, Any]:
@@ -238,17 +239,25 @@ def invoking(skill: str, **arguments: Any) -> dict[str, Any]:
 
 
 def result_of(response: httpx.Response) -> dict[str, Any]:
-    """The message or task that SendMessage was answered with, over either binding."""
+    """The task that SendMessage was answered with, over either binding."""
     body = response.json()
     found = body.get("result", body)
     assert response.status_code == 200, response.text
     assert "error" not in body, body
-    return found.get("message") or found["task"]
+    return found["task"]
+
+
+def answer_of(task: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The parts of a task's answer, which is the last of its artifacts."""
+    artifacts = task.get("artifacts", [])
+    assert task["status"]["state"] == "TASK_STATE_COMPLETED", task["status"]
+    assert [each["artifactId"] for each in artifacts[-1:]] in (["answer"], []), artifacts
+    return artifacts[-1]["parts"] if artifacts else []
 
 
 def words_of(response: httpx.Response) -> str:
-    """What a message says."""
-    return "".join(part.get("text", "") for part in result_of(response)["parts"])
+    """What was answered."""
+    return "".join(part.get("text", "") for part in answer_of(result_of(response)))
 
 
 def state_of(task: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -262,8 +271,18 @@ def state_of(task: Mapping[str, Any]) -> tuple[str, str, str]:
 def end_of(events: Sequence[Mapping[str, Any]]) -> tuple[str, str, str]:
     """How a stream ended."""
     last = events[-1]
-    assert "message" in last or "statusUpdate" in last or "task" in last, last
-    return ("message", "", "") if "message" in last else state_of(last.get("statusUpdate") or last["task"])
+    assert "statusUpdate" in last or "task" in last, last
+    return state_of(last.get("statusUpdate") or last["task"])
+
+
+def told_of(events: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The artifacts of a stream, put together as the specification says."""
+    made = {each["artifactId"]: each["parts"] for each in events[0]["task"].get("artifacts", [])}
+    for update in (event["artifactUpdate"] for event in events if "artifactUpdate" in event):
+        name = update["artifact"]["artifactId"]
+        before = made.get(name, []) if update.get("append") else []
+        made[name] = [*before, *update["artifact"]["parts"]]
+    return made
 
 
 def publish_as_operator(

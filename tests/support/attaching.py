@@ -63,9 +63,12 @@ class Door:
     live: Live
     address: str = ""
     token_seconds: float = 900.0
+    known: int = 0
+    """How often somebody was asked for a token."""
     channels: list[Any] = field(default_factory=list[Any])
 
     async def verify(self, token: str) -> Verified:
+        self.known += 1
         kind, _, name = token.partition(":")
         if not name:
             raise Unauthenticated("This token is invalid or has expired.")

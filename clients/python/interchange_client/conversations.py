@@ -8,8 +8,8 @@ comes once and in order, whatever breaks meanwhile.
 import asyncio
 import random
 import uuid
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from typing import Any, Final, TypeVar
 
 from google.protobuf.message import Message
@@ -25,6 +25,9 @@ SECONDS: Final = 60.0
 
 PAUSES: Final = (0.1, 5.0)
 """Seconds before something is tried again for the first time, and at most before any."""
+
+LASTED: Final = 5.0
+"""Seconds after which a stream that broke was a good one: the next is tried at once."""
 
 Said = TypeVar("Said", bound=Message)
 
@@ -43,8 +46,8 @@ class Conversation:
     async def say(
         self,
         *content: Content,
-        id: str = "",
-        artifacts: Iterable[agent_pb2.Artifact] = (),  # noqa: A002 - its name on the wire
+        id: str = "",  # noqa: A002 - its name on the wire
+        artifacts: Iterable[agent_pb2.Artifact] = (),
     ) -> agent_pb2.Message:
         """Say something more, whole and at once, and return it as it was logged, without its content.
 
@@ -97,24 +100,24 @@ class Conversation:
         """
         pauses, admitted, refused = _Pauses(), False, False
         while True:
-            request = wire.FollowRequest(after=after)
-            try:
-                async with aclosing(self._stream(request)) as answers:
-                    async for answer in answers:
-                        admitted, refused = True, False
-                        pauses.reset()
-                        if answer.message.seq > after:
-                            after = answer.message.seq
-                            yield answer.message
-                        if answer.over:
-                            return
-            except GatewayError as error:
-                if admitted and refused and error.code == "unauthenticated":
-                    return  # the turn ended while nobody could say so
-                if not error.retryable and (refused or error.code not in {"unauthenticated", "denied"}):
-                    raise
-                refused = refused or not error.retryable  # it may be the end of an attempt, or of an access token
-            await self._pause(pauses)
+            with pauses.trying():
+                try:
+                    async with aclosing(self._stream(wire.FollowRequest(after=after))) as answers:
+                        async for answer in answers:
+                            admitted, refused = True, False
+                            if answer.message.seq > after:
+                                after = answer.message.seq
+                                yield answer.message
+                            if answer.over:
+                                return
+                except GatewayError as error:
+                    if admitted and refused and error.code == "unauthenticated":
+                        return  # the turn ended while nobody could say so
+                    if not error.retryable and (refused or error.code not in {"unauthenticated", "denied"}):
+                        raise
+                    refused = refused or not error.retryable  # it may be an access token's end, or an attempt's
+            self._left()
+            await pauses.wait()
 
     async def ask(self, question: agent_pb2.Question) -> None:
         """Ask whoever started a turn that was put off. The answer comes as another attempt at it; this one is over.
@@ -181,11 +184,6 @@ class Conversation:
             "Follow", request, wire.FollowResponse, turn_token=self._token, seconds=self._left()
         )
 
-    async def _pause(self, pauses: "_Pauses") -> None:
-        self._left()
-        await pauses.wait()
-        self._left()
-
     def _left(self) -> float | None:
         """Seconds that there are; None where nobody limits them.
 
@@ -201,14 +199,19 @@ class Conversation:
 
 
 class _Pauses:
-    """Pauses between tries, ever longer ones until something works again."""
+    """Pauses between tries: none behind one that lasted, ever longer ones behind those that did not."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
 
-    def reset(self) -> None:
-        """Something works."""
-        self.seconds = 0.0
+    @contextmanager
+    def trying(self) -> Generator[None]:
+        """One try."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        yield
+        if loop.time() - began >= LASTED:
+            self.seconds = 0.0
 
     async def wait(self) -> None:
         """Make a pause: none at first."""

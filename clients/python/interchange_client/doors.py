@@ -98,7 +98,7 @@ class Door:
     async def stream(
         self, method: str, request: Message, response: type[Said], *, turn_token: str, seconds: float | None
     ) -> AsyncGenerator[Said]:
-        """See `Carrier`. Whoever is refused should ask for another token (`renew`) before it takes that for an answer."""
+        """See `Carrier`. A refusal may be about the access token: the next stream has another one."""
         token = await self._credentials.token()
         async with self._using() as way:
             call = way.channel.unary_stream(

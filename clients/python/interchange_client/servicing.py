@@ -70,8 +70,8 @@ class _Collected:
             self.methods[name] = Method(
                 name=name,
                 behaviour=handler.unary_stream if handler.response_streaming else handler.unary_unary,
-                read=handler.request_deserializer,
-                write=handler.response_serializer,
+                read=handler.request_deserializer or bytes,  # gRPC's way to say that bytes stay bytes
+                write=handler.response_serializer or bytes,
                 streams=handler.response_streaming,
             )
 

@@ -164,7 +164,7 @@ async def test_bad_input_is_named(room: Room, door: Caller) -> None:
 
 async def test_whatever_json_can_say_comes_back_as_it_was(room: Room, door: Caller) -> None:
     held = await room.ask("Write the report.")
-    data: Any = {"deep": "x", "n": 1.5, "big": 2**60, "none": None, "list": [1, [], {}], "text": "é\U0001f600\u2028"}
+    data: Any = {"deep": "x", "n": 1.5, "big": 2**60, "none": None, "list": [1, True], "text": "é\U0001f600\u2028"}
     for _ in range(27):
         data = {"in": data}
     value = Value()

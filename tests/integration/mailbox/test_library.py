@@ -1,14 +1,13 @@
 """Attached by the library: turns and skills of an ordinary agent, without an address, through a real door."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 from interchange.v1 import agent_pb2
-from interchange_client.agent import AgentFailure, GatewayError, TurnInHand, mailbox_skills
+from interchange_client.agent import AgentFailure, GatewayError, TurnInHand
 from interchange_client.attaching import Stream, Work, attach
 from interchange_client.mailbox import Entrance, Mailbox
 
@@ -103,17 +102,15 @@ async def test_an_agent_that_says_much_waits_until_it_is_heard(door: Door) -> No
         heard.set()
         await go.wait()
 
-    stream = running(await door.library(answer))
+    attached = await door.library(answer)
+    stream = running(attached)
     result = asked(door, emit=slow)
     await heard.wait()
-    await until(lambda: len(said) > 5)
-    before = len(said)
-    async with asyncio.timeout(20):
-        while before != (before := len(said)):
-            await asyncio.sleep(0.05)
-    assert before < 40, "2,000 bytes are the window"
+    (attempt,) = attached._attempts.values()
+    await until(lambda: attempt.credit._unheard >= LIMITS.window)
+    assert len(said) < 20, "2,000 bytes are the window"
     go.set()
-    assert (await result).parts == texts("x" * 20_000 * 1)
+    assert (await result).parts == texts("x" * 15_000)
     stream.cancel()
 
 
@@ -303,8 +300,9 @@ async def test_an_attachment_that_is_ended_is_tried_again_and_that_is_said_once(
     keeping = asyncio.ensure_future(mailbox.keep(unpublished))
     await until(lambda: bool(door.attachments.seats()))
     await door.in_force(policies='forbid (principal == Agent::"desk", action == Action::"publish", resource);')
-    await until(lambda: not door.attachments.seats())
-    await asyncio.sleep(0.3)
+    known = door.known
+    await until(lambda: door.known > known + 3)
+    assert not door.attachments.seats()
     await door.in_force()
     await until(lambda: bool(door.attachments.seats()))
     keeping.cancel()
@@ -341,53 +339,3 @@ async def test_a_process_attaches_at_every_gateway(door: Door, tmp_path: Path) -
         keeping.cancel()
         await asyncio.wait([keeping])
         await mailbox.leave(1.0)
-
-
-# ---- skills
-
-
-class Candidates:
-    """An ordinary servicer of `interchange.v1.Messages`, which is as good as any other."""
-
-    def __init__(self) -> None:
-        self.metadata: dict[str, Any] = {}
-
-    async def Hold(self, request: Any, context: Any) -> Any:
-        self.metadata = dict(context.invocation_metadata())
-        if request.reason == "abort":
-            await context.abort(grpc.StatusCode.NOT_FOUND, "there is none")
-        if request.reason == "break":
-            raise RuntimeError("secret")
-        if request.reason == "set":
-            context.set_code(grpc.StatusCode.FAILED_PRECONDITION)
-            context.set_details("as was set")
-        return request.__class__(conversation=request.conversation.upper())
-
-    def Release(self, request: Any, context: Any) -> Any:
-        assert context.time_remaining() > 0
-        return request
-
-    async def Export(self, request: Any, context: Any) -> AsyncIterator[Any]:
-        for number in range(3):
-            yield request.__class__(conversation=f"{request.conversation}{number}")
-
-    def Tail(self, request: Any, context: Any) -> Iterator[Any]:
-        yield request
-        yield request
-
-
-def test_the_methods_of_a_servicer_are_collected() -> None:
-    from interchange.v1.messages_pb2_grpc import add_MessagesServicer_to_server
-
-    class All(Candidates):
-        Status = Show = Dead = Redrive = Erase = Candidates.Release
-
-    skills = mailbox_skills(add_MessagesServicer_to_server, All())
-    assert len(skills) == 9
-    assert skills["/interchange.v1.Messages/Export"].streams
-    assert not skills["/interchange.v1.Messages/Hold"].streams
-
-
-def test_what_registers_nothing_has_no_skills() -> None:
-    with pytest.raises(ValueError, match="registers no method"):
-        mailbox_skills(lambda servicer, server: None, object())
