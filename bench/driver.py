@@ -6,12 +6,18 @@ Run as a process of its own (`python -m bench.driver`), it reads one JSON line p
 
 import asyncio
 import base64
+import itertools
 import json
 import sys
 import time
 from typing import Any, cast
 
 import uvloop
+
+SERIAL = b"serial-000000000"
+"""Where a request has this, it is another number every time: what is said twice is carried out once."""
+
+_serial = itertools.count(time.time_ns())
 
 
 class Connection(asyncio.Protocol):
@@ -28,8 +34,9 @@ class Connection(asyncio.Protocol):
         self._send()
 
     def _send(self) -> None:
+        request = self.request.replace(SERIAL, b"%016x" % next(_serial)) if SERIAL in self.request else self.request
         self.started = time.perf_counter()
-        self.transport.write(self.request)
+        self.transport.write(request)
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data

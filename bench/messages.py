@@ -18,6 +18,7 @@ from interchange.v1 import agent_pb2 as wire
 from interchange_client.manifest import write_manifest
 
 from bench import echo
+from bench.driver import SERIAL
 from bench.hot_path import CANDIDATE, METHOD, Server, demo, gateway, measure
 from bench.processes import ROOT, Driver, Round, free_port, http_request, running, wait_for
 
@@ -61,12 +62,12 @@ def _messages(facts: dict[str, Any], pid: int) -> list[Server]:
     headers = {"authorization": f"Bearer {facts['tokens']['manager']}", "a2a-version": "1.0"}
 
     def server(name: str, agent: str, part: dict[str, Any], method: str) -> Server:
-        params = {"message": {"messageId": "m-1", "role": "ROLE_USER", "parts": [part]}}
+        params = {"message": {"messageId": SERIAL.decode(), "role": "ROLE_USER", "parts": [part]}}
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
         return Server(name, pid, port, http_request(f"/agents/{agent}", body, headers, port))
 
     skill = {"data": {"skill": "candidates.get", "arguments": {"id": CANDIDATE}}}
-    params = {"message": {"messageId": "m-1", "role": "ROLE_USER", "parts": [skill]}}
+    params = {"message": {"messageId": SERIAL.decode(), "role": "ROLE_USER", "parts": [skill]}}
     rest = http_request("/agents/candidates/message:send", params, headers, port)
     return [
         server("SendMessage to a skill", "candidates", skill, "SendMessage"),

@@ -6,12 +6,16 @@ reaches nothing any more.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final, NoReturn, TypeVar, cast
 
+from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.message import Message
 from interchange.v1 import agent_pb2 as wire
 from interchange_client.agent_calls import AgentAnswer
+from interchange_client.conversations import SECONDS, Conversation
 from interchange_client.errors import GatewayError
 from interchange_client.parts import Content, part, text_of
 from interchange_client.skill_calls import Skill, SkillAnswer
@@ -40,7 +44,10 @@ Deliver = Callable[[Call], Awaitable[Result]]
 """Carries a call through the corridor. `gateway.app` hands it in."""
 
 T = TypeVar("T")
+Said = TypeVar("Said", bound=Message)
 _PAGE: Final = 1_000
+_OPERATIONS: Final = MappingProxyType({"Append": "Say"})
+"""What methods of `interchange.v1.Conversations` are called among all operations on turns, if it is something else."""
 _NO_ANSWER: Final = frozenset({"bad_request", "unauthenticated", "audit_unavailable", "internal"})
 """Codes of errors that are no answer to a call; all others are, and a model reads them."""
 
@@ -129,6 +136,27 @@ class Inward:
         text = text_of(parts) or text_of(each for made in artifacts for each in made.parts)
         return AgentAnswer(text=text, parts=parts, artifacts=artifacts, conversation=conversation)
 
+    def conversation(self, *, turn_token: str, remaining: Callable[[], float] | None = None) -> Conversation:
+        """See `Gateway`."""
+        return Conversation(_Inside(self), turn_token=turn_token, remaining=remaining)
+
+    async def say(self, operation: str, request: Message, seconds: float) -> JsonObject:
+        """Ask something in the turn's conversation, and return the answer as proto3 JSON.
+
+        Raises:
+            GatewayError: there is none.
+        """
+        turn = self.open_turn.turn
+        content = {**MessageToDict(request), "operation": operation, "turn": turn.id, "attempt": turn.attempt}
+        action = Action.READ_CONVERSATION if operation == "Read" else Action.TAKE_PART
+        try:
+            result = await self._ask(
+                action, Target(TargetKind.CONVERSATION, turn.id), content, seconds, door="conversations"
+            )
+        except InterchangeError as error:
+            raise GatewayError(error.message, error.code) from None
+        return cast("JsonObject", result.structured)
+
     async def headers(self, *, turn_token: str = "") -> NoReturn:  # noqa: ARG002
         """See `Gateway`: in here, there are no tokens to show."""
         raise GatewayError(
@@ -136,7 +164,14 @@ class Inward:
         )
 
     async def _ask(
-        self, action: Action, target: Target, content: JsonObject, seconds: float, parts: tuple[Part, ...] = ()
+        self,
+        action: Action,
+        target: Target,
+        content: JsonObject,
+        seconds: float,
+        *,
+        parts: tuple[Part, ...] = (),
+        door: str = "process",
     ) -> Result:
         behind = self.open_turn.call
         groups = behind.groups_before or (frozenset[str](),) * (behind.chain.depth - 1)
@@ -149,8 +184,9 @@ class Inward:
             deadline=Deadline.after(seconds),
             groups_before=(*groups, behind.groups),
             turn=self.open_turn.turn.id,
+            fence=self.open_turn.turn.fence,
             parts=parts,
-            door="process",
+            door=door,
         )
         return await self._at_home(self._delivered(call))
 
@@ -166,6 +202,41 @@ class Inward:
 
     async def _at_home(self, work: Coroutine[Any, Any, T]) -> T:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._home))
+
+
+@dataclass(frozen=True, slots=True)
+class _Inside:
+    """`interchange_client.doors.Carrier` within the gateway's own process."""
+
+    inward: Inward
+
+    async def ask(
+        self,
+        method: str,
+        request: Message,
+        response: type[Said],
+        *,
+        turn_token: str,  # noqa: ARG002 - it is for this turn alone
+        seconds: float | None,
+    ) -> Said:
+        """See `Carrier`."""
+        answer = await self.inward.say(_OPERATIONS.get(method, method), request, seconds or SECONDS)
+        return ParseDict(cast("dict[str, Any]", answer), response())
+
+    async def stream(
+        self,
+        method: str,  # noqa: ARG002
+        request: Message,  # noqa: ARG002
+        response: type[Said],
+        *,
+        turn_token: str,  # noqa: ARG002
+        seconds: float | None,  # noqa: ARG002
+    ) -> AsyncGenerator[Said]:
+        """See `Carrier`: what is followed comes to processes of their own."""
+        raise GatewayError(
+            "A graph in the gateway's own process cannot follow its conversation: it can read it.", "unsupported"
+        )
+        yield response()
 
 
 def _entries(catalog: Catalog, names: Sequence[str]) -> list[SkillEntry]:

@@ -80,9 +80,11 @@ FindWork = Callable[[Target], Work | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """What came of an attempt. `outcome` is None where it was lost: somebody else ended it, or has it now."""
+    """What came of an attempt. `outcome` is None where it was lost: somebody else ended it, or has it now. `has_said`:
+    messages were logged before the end."""
 
     outcome: Outcome | None
+    has_said: bool = False
     appended: Appended | None = None
     result: Result | None = None
     error: InterchangeError | None = None
@@ -192,7 +194,8 @@ class Attempts:
             return Ending(outcome=None, error=error)
         named = call.id if call is not None else ""
         outcome = _outcome(result, error, delivery, terms, call=named)
-        return await self._end(delivery, outcome, result=result, error=error, had_draft=trial.saying.has_draft)
+        ending = await self._end(delivery, outcome, result=result, error=error, had_draft=trial.saying.has_draft)
+        return replace(ending, has_said=trial.has_said)
 
     async def _end(
         self,
@@ -352,6 +355,11 @@ class _Trial:
         self.lost = False
         self._log = log
         self._said = 0
+
+    @property
+    def has_said(self) -> bool:
+        """Whether messages were logged."""
+        return self._said > 0
 
     def lose(self) -> None:
         """It is somebody else's now: what still runs of it ends."""

@@ -75,7 +75,8 @@ class Saying:
             self._timer.cancel()
 
     def draft(self) -> Draft | None:
-        """Everything that was told, to be kept; None where nothing was told since the last time."""
+        """Everything that was said, to be kept; None where nothing was said since the last time."""
+        self.flush()  # INVARIANT: a draft has what was told up to its number, and nothing that is still to be told
         if self._number == self._drafted or not self._grown:
             return None
         self._drafted = self._number

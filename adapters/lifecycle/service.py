@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol, TypeAlias, cast
 
+from adapters.lifecycle import shortcut
 from adapters.lifecycle.attempts import Attempts, Deliver, Ending, FindWork
 from adapters.lifecycle.conversations import Placing, find_place
 from adapters.lifecycle.feeds import Feeds, Hearing
@@ -92,6 +93,17 @@ class TurnPage:
     total: int
 
 
+@dataclass(slots=True, kw_only=True)
+class _Taken:
+    """A message that was logged for a turn: `view` is that turn, and `run` the attempt at it, where it is in hand here
+    from its very begin."""
+
+    of: TurnRef
+    appended: Appended
+    view: TurnView | None = None
+    run: "_Run | None" = None
+
+
 Ready: TypeAlias = Callable[[TurnRef, int], Awaitable[None]]
 """Does what was admitted, for a turn, of which everything behind a message number counts."""
 
@@ -151,6 +163,7 @@ class Lifecycle:
         self._busy: dict[AgentName, int] = {}
         self._working: set[asyncio.Task[None]] = set()
         self._freed = asyncio.Event()
+        self._starved = False
         self._stopping = True
 
     @asynccontextmanager
@@ -190,19 +203,19 @@ class Lifecycle:
         sending = _sending(call)
         with self._feeds.hearing(sending.follows or sending.turn) as hearing:
             ready = await self._beside.admit(call)
-            of, appended = await (self._gone_on(call, agent) if sending.follows else self._begun(call, agent))
-            await ready(of, appended.seq - 1)
+            taken = await (self._gone_on(call, agent) if sending.follows else self._begun(call, agent))
+            await ready(taken.of, taken.appended.seq - 1)
             attends = sending.attention is Attention.ATTENDS
-            if appended.delivery is not None:
-                also = emit if attends else nowhere
-                self._start(appended.delivery, deadline=call.deadline if attends else None, also=also)
+            if taken.appended.delivery is not None:
+                deadline, also = (call.deadline, emit) if attends else (None, nowhere)
+                taken.run = self._start(taken.appended.delivery, deadline=deadline, also=also)
             if attends:
-                return await self._attended(call, of, appended)
+                return await self._attended(call, taken)
             if sending.attention is Attention.LISTENS:
-                return await self._listened(call, of, hearing, emit=emit)
+                return await self._listened(call, taken, hearing, emit=emit)
             if sending.attention is Attention.WAITS:
-                await self._until_over(of, appended, call.deadline)
-            return _shown(await self.view(of.turn))
+                return _shown(await self._waited(taken, call.deadline))
+            return _shown(taken.view or await self.view(taken.of.turn))
 
     async def view(self, turn: TurnId) -> TurnView:
         """A turn as it stands.
@@ -264,7 +277,7 @@ class Lifecycle:
 
     # ---- turns begin, and go on
 
-    async def _begun(self, call: Call, agent: Agent) -> tuple[TurnRef, Appended]:
+    async def _begun(self, call: Call, agent: Agent) -> _Taken:
         """Log a message, and the turn that it opens."""
         sending, owner = _sending(call), owner_of(call.chain)
         if sending.background and call.action is not Action.MESSAGE:
@@ -282,9 +295,10 @@ class Lifecycle:
         of = TurnRef(conversation=place, agent=agent.name, turn=appended.placed[0].turn)
         if lease is not None and appended.delivery is None and not appended.duplicate:
             await self._turn_away(of, agent)
-        return of, appended
+        delivery = appended.delivery
+        return _Taken(of=of, appended=appended, view=shortcut.begun(delivery, grant) if delivery is not None else None)
 
-    async def _gone_on(self, call: Call, agent: Agent) -> tuple[TurnRef, Appended]:
+    async def _gone_on(self, call: Call, agent: Agent) -> _Taken:
         """Log what is said to a turn that waits for its starter."""
         sending = _sending(call)
         row = await self.views.row(sending.follows)
@@ -296,7 +310,7 @@ class Lifecycle:
         message, effects = _going_on(row, call)
         lease = self._seat(agent.name) if message.answers else None
         appended = await self._log.append(row.conversation, [message], claim=lease, effects=effects)
-        return _of(row), appended
+        return _Taken(of=_of(row), appended=appended)
 
     async def _turn_away(self, of: TurnRef, agent: Agent) -> None:
         """An agent that takes nothing while it is busy gets nothing.
@@ -342,19 +356,20 @@ class Lifecycle:
 
     # ---- those who wait
 
-    async def _attended(self, call: Call, of: TurnRef, appended: Appended) -> Result:
+    async def _attended(self, call: Call, taken: _Taken) -> Result:
         """Wait for the end with somebody without whom there is no use in it.
 
         Raises:
             InterchangeError: what kept the turn from succeeding.
         """
+        of = taken.of
         called = ConversationId(_sending(call).context) or of.conversation
         try:
-            ending = await self._ending(of)
+            ending = await self._ending(taken)
             if ending is not None and not ending.goes_on:
                 return replace(told(ending, of), conversation=called)
             async with asyncio.timeout(max(call.deadline.remaining(), 0.0)):
-                await self.views.ended(of, after=appended.tail)
+                await self.views.ended(of, after=taken.appended.tail)
             return replace(result_of(await self.view(of.turn)), conversation=called)
         except TimeoutError:
             await self._withdraw(of, call.chain)
@@ -372,16 +387,17 @@ class Lifecycle:
         except InterchangeError as error:
             logger.warning("A turn that nobody waits for goes on.", extra={"turn": of.turn, "error": error.message})
 
-    async def _listened(self, call: Call, of: TurnRef, hearing: Hearing, *, emit: Emit) -> Result:
+    async def _listened(self, call: Call, taken: _Taken, hearing: Hearing, *, emit: Emit) -> Result:
         """Tell whoever listens, until the turn is over; or until their time is."""
-        if of.turn != (_sending(call).follows or _sending(call).turn):  # it was said before, and opened another turn
-            with self._feeds.hearing(of.turn) as other:
-                return await self._tell(of, other, emit)
-        return await self._tell(of, hearing, emit)
+        if taken.of.turn != (_sending(call).follows or _sending(call).turn):  # said before, for another turn
+            with self._feeds.hearing(taken.of.turn) as other:
+                return await self._tell(taken, other, emit)
+        return await self._tell(taken, hearing, emit)
 
-    async def _tell(self, of: TurnRef, hearing: Hearing, emit: Emit) -> Result:
+    async def _tell(self, taken: _Taken, hearing: Hearing, emit: Emit) -> Result:
+        of = taken.of
         last: News | None = None
-        async for news in self.views.news(of.turn, hearing):
+        async for news in self.views.news(of.turn, hearing, known=taken.view):
             await emit(Found(news))
             last = news
         match last:
@@ -392,19 +408,24 @@ class Lifecycle:
             case _:
                 return Result(turn=of.turn, conversation=of.conversation)
 
-    async def _until_over(self, of: TurnRef, appended: Appended, deadline: Deadline) -> None:
-        """Wait until a turn is over, or the caller's time nearly."""
+    async def _waited(self, taken: _Taken, deadline: Deadline) -> TurnView:
+        """The turn once it is over, or the caller's time nearly."""
         try:
             async with asyncio.timeout(max(deadline.remaining() - BEFORE, 0.0)):
-                ending = await self._ending(of)
+                ending = await self._ending(taken)
                 if ending is None or ending.goes_on:
-                    await self.views.ended(of, after=appended.tail)
+                    await self.views.ended(taken.of, after=taken.appended.tail)
+                elif taken.view is not None and taken.run is not None:
+                    known = shortcut.ended(taken.view, ending, taken.run.delivery)
+                    if known is not None:
+                        return known
         except TimeoutError:
-            return
+            pass
+        return await self.view(taken.of.turn)
 
-    async def _ending(self, of: TurnRef) -> Ending | None:
+    async def _ending(self, taken: _Taken) -> Ending | None:
         """What comes of an attempt at a turn, if it is in hand here."""
-        run = self._runs.get(of.turn)
+        run = taken.run or self._runs.get(taken.of.turn)
         return await asyncio.shield(run.ended) if run is not None else None
 
     # ---- the dispatcher
@@ -423,13 +444,14 @@ class Lifecycle:
             return max(min(left, seats[agent]), 0)
         return max(left, 0) if agent in self._reach.agents() else 0
 
-    def _start(self, delivery: Delivery, *, deadline: Deadline | None = None, also: Emit = nowhere) -> None:
+    def _start(self, delivery: Delivery, *, deadline: Deadline | None = None, also: Emit = nowhere) -> _Run:
         """Take a delivery in hand, in a task of its own."""
         run = self._runs[delivery.turn] = _Run(delivery)
         self._busy[delivery.agent] = self._busy.get(delivery.agent, 0) + 1
         task = asyncio.get_running_loop().create_task(self._carry_out(run, deadline=deadline, also=also))
         self._working.add(task)
         task.add_done_callback(self._working.discard)
+        return run
 
     async def _carry_out(self, run: _Run, *, deadline: Deadline | None, also: Emit) -> None:
         delivery = run.delivery
@@ -446,7 +468,8 @@ class Lifecycle:
                 del self._busy[delivery.agent]
             if not run.ended.done():
                 run.ended.set_result(ending)
-            self._freed.set()
+            if self._starved:
+                self._freed.set()
 
     async def _give_back(self) -> None:
         """End what is in hand: it goes back to its mailbox, and somebody else has it next."""
@@ -476,9 +499,12 @@ class Lifecycle:
         for agent, seats in self._reach.seats().items():
             if (some := min(seats, room - len(taken))) > 0:
                 taken += await self._log.claim([agent], limit=some, lease=self._lease)
-        callable_now = [name for name in self._reach.agents() if self._busy.get(name, 0) < self._rules.per_agent]
+        agents = self._reach.agents()
+        full = {name for name, busy in self._busy.items() if busy >= self._rules.per_agent}
+        callable_now = [name for name in agents if name not in full] if full else agents
         if room > len(taken) and callable_now:
             taken += await self._log.claim(callable_now, limit=room - len(taken), lease=self._lease)
+        self._starved = bool(full) or len(taken) >= room  # whoever is done then may let more be taken
         return taken
 
     async def _until_mail(self) -> None:

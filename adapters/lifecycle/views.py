@@ -121,17 +121,19 @@ class Views:
         """
         return open_grant(row.authority, self._seal)
 
-    async def news(self, turn: TurnId, hearing: Hearing) -> AsyncGenerator[News]:
+    async def news(self, turn: TurnId, hearing: Hearing, *, known: TurnView | None = None) -> AsyncGenerator[News]:
         """A turn as it stands, and then as it goes on, until it is over. Hear of it before this begins, so that what is
-        said in between is not missed.
+        said in between is not missed. `known` spares a look where it was known a moment ago.
 
         Raises:
             InterchangeError: the log cannot be read.
         """
-        row = await self.row(turn)
-        if row is None:
-            return
-        view = await self.view(row)
+        view = known
+        if view is None:
+            row = await self.row(turn)
+            if row is None:
+                return
+            view = await self.view(row)
         yield Snapshot(view=view)
         if not is_over(view.turn):
             async with aclosing(self._following(view, hearing)) as following:

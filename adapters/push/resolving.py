@@ -42,7 +42,11 @@ class Resolver:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(settle, found)
 
-        threading.Thread(target=look, name="push-resolving", daemon=True).start()
+        try:
+            threading.Thread(target=look, name="push-resolving", daemon=True).start()
+        except RuntimeError:
+            self._room.release()
+            raise OSError("there is no thread left to resolve a name in") from None
         return await answer
 
 

@@ -77,6 +77,7 @@ class Room:
     opened: OpenLog
     desk: ConversationDesk
     tokens: TurnTokens
+    bearer_seconds: float = 900.0
 
     async def ask(
         self, text: str, *, of: AgentName = SCRIBE, conversation: str = "", seconds: float = 30.0
@@ -162,7 +163,7 @@ class Room:
             scopes=frozenset(),
             groups=frozenset(),
             client_id=token,
-            expires_at=time.time() + 900,
+            expires_at=time.time() + self.bearer_seconds,
         )
 
     async def turn(self, of: TurnRef) -> Turn:

@@ -73,12 +73,18 @@ async def closes(_: Received, writer: asyncio.StreamWriter) -> None:
     writer.close()
 
 
-async def never_ends(_: Received, writer: asyncio.StreamWriter) -> None:
-    """Take it, and answer with more and more."""
-    writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-    while True:
-        writer.write(b"1000\r\n" + b"x" * 4096 + b"\r\n")
-        await writer.drain()
+@dataclass(slots=True)
+class Endless:
+    """Takes it, and answers with more and more; `written` is how many bytes that were."""
+
+    written: int = 0
+
+    async def __call__(self, _: Received, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            writer.write(b"1000\r\n" + b"x" * 4096 + b"\r\n")
+            await writer.drain()
+            self.written += 4096
 
 
 @dataclass(slots=True)

@@ -4,7 +4,6 @@ Everything is a process of its own and can be stopped, killed and started again 
 of the A2A SDK; each knows one gateway.
 """
 
-import contextlib
 import json
 import os
 import shutil
@@ -30,8 +29,7 @@ from policies.identity.dev_issuer.secret import agent_credentials
 from tests.support.agents import publish_as_operator
 from tests.support.errand_agent import Journal
 from tests.support.nats import NatsServer, running_nats
-from tests.support.office import POLICIES
-from tests.support.served import Served, interchange
+from tests.support.served import Served
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
@@ -57,9 +55,13 @@ groups = ["clerks"]
 domain = "office"
 """
 
-LOG_POLICIES = """
-@id("operators.log")
-permit (principal in Group::"operators", action == Action::"read_conversation", resource);
+POLICIES = """
+@id("users.office") permit (principal in Group::"users", action in Action::"use", resource in Domain::"office");
+@id("clerks.office") permit (principal in Group::"clerks", action in Action::"use", resource in Domain::"office");
+@id("operators.see") permit (principal in Group::"operators", action == Action::"list", resource);
+@id("operators.publish")
+permit (principal in Group::"operators", action in [Action::"publish", Action::"pin"], resource is Catalog);
+@id("operators.log") permit (principal in Group::"operators", action == Action::"read_conversation", resource);
 """
 
 CALLED = "called"
@@ -78,25 +80,29 @@ class Process:
         self._environment = {**os.environ, **(environment or {})}
         self.running: subprocess.Popen[str] | None = None
 
-    def start(self) -> str:
-        """Start it, and return the first line that it says once it is ready."""
+    def start(self) -> None:
+        """Start it, and wait until it says that it is ready."""
+        self.begin()
+        self.ready()
+
+    def begin(self) -> None:
+        """Start it."""
         with self._errors.open("a") as errors:
             self.running = subprocess.Popen(
                 self._command, stdout=subprocess.PIPE, stderr=errors, text=True, env=self._environment
             )
-        line = self.line()
-        assert line, self.log()
-        return line
 
-    def line(self) -> str:
-        """The next line that it says; empty where it has ended."""
+    def ready(self) -> str:
+        """The next line that it says."""
         process = self._process()
         timer = threading.Timer(READY_SECONDS, process.kill)
         timer.start()
         try:
-            return cast("IO[str]", process.stdout).readline()
+            line = cast("IO[str]", process.stdout).readline()
         finally:
             timer.cancel()
+        assert line, self.log()
+        return line
 
     def log(self) -> str:
         """What it complained of."""
@@ -190,15 +196,17 @@ def replicas(folder: Path, log: str) -> Generator[Replicas]:
         a.process.start()
         _share_keys(a, b)
         opened.callback(b.process.stop)
-        b.process.start()
-        agents, journals = {}, {}
+        b.process.begin()
+        agents, journals = dict[str, Process](), dict[str, Journal]()
         called = f"127.0.0.1:{_free_port()}"
         for name, where in ((CALLED, ["--listen", called]), (FETCHING, ["--gateway", b.url])):
             journals[name] = Journal(folder / f"{name}.jsonl")
             agents[name] = _agent(name, where, a=a, folder=folder, journal=journals[name])
             opened.callback(agents[name].stop)
-            agents[name].start()
-        assert agents[CALLED].line() == f"published {CALLED}\n", agents[CALLED].log()
+            agents[name].begin()
+        for process in (b.process, agents[FETCHING], agents[CALLED]):
+            process.ready()
+        assert agents[CALLED].ready() == f"published {CALLED}\n"
         publish_as_operator(b.served, {"name": CALLED, "domain": "office"}, called)
         tokens = {name: a.served.token(name) for name in ("ada", "bob", "operator")}
         _wait_until(lambda: all(_knows(replica, FETCHING, tokens["ada"]) for replica in (a, b)))
@@ -218,7 +226,7 @@ def _config(replica: Replica) -> Path:
 
 def _configure(replica: Replica, *, public: str, other: Replica, log: str, nats: str) -> None:
     (replica.folder / "policies").mkdir()
-    (replica.folder / "policies" / "tests.cedar").write_text(POLICIES + LOG_POLICIES)
+    (replica.folder / "policies" / "tests.cedar").write_text(POLICIES)
     (replica.folder / "directory.toml").write_text(PEOPLE)
     hosts = [each.url.removeprefix("http://") for each in (replica, other)]
     lines = [
@@ -316,9 +324,3 @@ async def caller(replica: Replica, agent: str, token: str) -> AsyncGenerator[Cal
             for streams in (True, False)
         )
         yield Caller(streaming, plain)
-
-
-@contextlib.contextmanager
-def nothing() -> Generator[None]:
-    """Nothing to be done."""
-    yield

@@ -169,6 +169,7 @@ async def perform(method: Method, request: bytes, context: CallContext) -> None:
     except SkillEnded:
         raise
     except Exception:
+        context.check()  # a status that was set counts, as it does on a server
         logger.exception("the skill %s failed", method.name)
         raise SkillEnded(grpc.StatusCode.UNKNOWN, SILENT) from None
 

@@ -94,7 +94,7 @@ async def test_an_agent_that_says_much_waits_until_it_is_heard(door: Door) -> No
     go, heard = asyncio.Event(), asyncio.Event()
 
     async def answer(turn: TurnInHand) -> Said:
-        for number in range(200):
+        for number in range(150):
             said.append(number)
             yield "x" * 100
 

@@ -12,13 +12,13 @@ from tests.support.identity import FakeClock
 from tests.support.logs import OPENING, new_conversation, open_turn, said
 from tests.support.push import (
     WORDS,
+    Endless,
     Pushing,
     answers,
     closes,
     end,
     hangs,
     is_gone,
-    never_ends,
     pushing,
     receiver,
     repeated,
@@ -130,7 +130,7 @@ async def test_a_webhook_that_is_gone_is_told_no_more(gateway: Pushing) -> None:
 
 async def test_a_webhook_that_takes_it_and_never_finishes_its_answer_has_taken_it(gateway: Pushing) -> None:
     async with receiver() as webhook:
-        webhook.behave = never_ends
+        webhook.behave = Endless()
         turn = await start(gateway)
         await told_at(gateway, turn, webhook.url())
         await end(gateway, "one", "two")

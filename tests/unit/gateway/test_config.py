@@ -39,6 +39,12 @@ def test_where_conversations_are_kept_may_come_from_the_environment_alone() -> N
     assert (config.log.url, config.log.retention_days, config.fabric.nats) == (url, 30.0, "")
 
 
+def test_no_network_but_the_public_one_is_told_unless_that_is_configured(tmp_path: Path) -> None:
+    assert load_config(None, {}).push.allowed_networks == ()
+    config = load_config(written(tmp_path, '[push]\nallowed_networks = ["10.20.0.0/16"]\n'), {})
+    assert config.push.allowed_networks == ("10.20.0.0/16",)
+
+
 def test_lists_come_from_the_environment_with_commas() -> None:
     config = load_config(None, {"INTERCHANGE_REGISTRY_ALLOWED_TARGETS": "a:1, b:2"})
     assert config.registry.allowed_targets == ("a:1", "b:2")

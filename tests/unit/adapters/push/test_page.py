@@ -51,7 +51,7 @@ def is_from_gateway() -> Callable[..., bool]:
     return names["is_from_gateway"]
 
 
-def signed(**changes: object) -> str:
+def signed(**changes: str | int) -> str:
     claims: dict[str, Any] = {
         "iat": int(time.time()),
         "aud": ME,
