@@ -32,7 +32,7 @@ class Reachable:
         self._of: Catalog | None = None
         self._agents: frozenset[AgentName] = frozenset()
 
-    def agents(self) -> Collection[AgentName]:
+    def agents(self) -> frozenset[AgentName]:
         """Their names; looked up once for each catalog."""
         catalog = self._catalog()
         if catalog is not self._of:

@@ -10,7 +10,7 @@ anybody would miss.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol, TypeAlias, cast
@@ -68,7 +68,7 @@ DRAFTS: Final = 1.0
 BEFORE: Final = 0.5
 """Seconds before a deadline in which a caller is told how far it is, instead of nothing."""
 
-Agents: TypeAlias = Callable[[], Collection[AgentName]]
+Agents: TypeAlias = Callable[[], Set[AgentName]]
 """The agents that this gateway can reach whenever it wants."""
 
 Seats: TypeAlias = Callable[[], Mapping[AgentName, int]]
@@ -164,6 +164,7 @@ class Lifecycle:
         self._working: set[asyncio.Task[None]] = set()
         self._freed = asyncio.Event()
         self._starved = False
+        self._waited_for: frozenset[AgentName] = frozenset()
         self._stopping = True
 
     @asynccontextmanager
@@ -479,10 +480,11 @@ class Lifecycle:
 
     async def _dispatch(self) -> None:
         """Take what waits in the log, as long as there are hands for it."""
+        of: Collection[AgentName] = ()
         while not self._stopping:
             self._freed.clear()
             try:
-                taken = await self._claim()
+                taken = await self._claim(of)
             except InterchangeError as error:
                 logger.warning("Nothing can be taken from the log at the moment.", extra={"error": error.message})
                 taken = ()
@@ -490,30 +492,34 @@ class Lifecycle:
             for delivery in taken:
                 self._start(delivery)
             if not taken:
-                await self._until_mail()
+                of = await self._until_mail()
 
-    async def _claim(self) -> Sequence[Delivery]:
-        """The next deliveries, of agents that have time."""
+    async def _claim(self, of: Collection[AgentName]) -> Sequence[Delivery]:
+        """The next deliveries of these agents (none: of any), as far as they have time."""
         taken: list[Delivery] = []
         room = self._rules.in_hand - len(self._runs)
         for agent, seats in self._reach.seats().items():
-            if (some := min(seats, room - len(taken))) > 0:
+            if (not of or agent in of) and (some := min(seats, room - len(taken))) > 0:
                 taken += await self._log.claim([agent], limit=some, lease=self._lease)
         agents = self._reach.agents()
         full = {name for name, busy in self._busy.items() if busy >= self._rules.per_agent}
-        callable_now = [name for name in agents if name not in full] if full else agents
+        wanted = [name for name in of if name in agents] if of else agents
+        callable_now = [name for name in wanted if name not in full] if full else wanted
         if room > len(taken) and callable_now:
             taken += await self._log.claim(callable_now, limit=room - len(taken), lease=self._lease)
         self._starved = bool(full) or len(taken) >= room  # whoever is done then may let more be taken
         return taken
 
-    async def _until_mail(self) -> None:
-        """Wait until there may be something to do, or hands to do it with."""
-        agents = [*self._reach.agents(), *self._reach.seats()]
-        mail = asyncio.ensure_future(self._opened.wakes.mail(agents, seconds=self._opened.wakes.poll))
+    async def _until_mail(self) -> Collection[AgentName]:
+        """Wait until there may be something to do, or hands to do it with: for these agents, or (none) for any."""
+        agents, seats = self._reach.agents(), self._reach.seats()
+        if not seats.keys() <= self._waited_for or not self._waited_for >= agents:
+            self._waited_for = frozenset((*agents, *seats))  # the same one as long as it will do
+        mail = asyncio.ensure_future(self._opened.wakes.mail(self._waited_for, seconds=self._opened.wakes.poll))
         freed = asyncio.ensure_future(self._freed.wait())
         try:
             await asyncio.wait((mail, freed), return_when=asyncio.FIRST_COMPLETED)
+            return mail.result() if mail.done() and not freed.done() else ()
         finally:
             mail.cancel()
             freed.cancel()

@@ -1,8 +1,8 @@
 """Drafting: `Drafts` on top of any engine. Checks what it is given, and leaves out what is not worth a transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from adapters.messaging.checks import check_id, check_number, check_size
+from adapters.messaging.checks import REQUEST, check_id, check_number, check_size
 from adapters.messaging.drafts import Draft
 from adapters.messaging.engine import Engine, Rows
 from registry.model import ConversationId, TurnId
@@ -24,8 +24,8 @@ class Drafting:
             before = newest.get(key)
             if before is None or (before.fence, before.number) < (draft.fence, draft.number):
                 newest[key] = draft
-        if newest:
-            await self._engine.keep_drafts([newest[key] for key in sorted(newest)])
+        for part in _parts([newest[key] for key in sorted(newest)]):
+            await self._engine.keep_drafts(part)
 
     async def of(self, conversation: ConversationId, turn: TurnId) -> Draft | None:
         """See `Drafts`."""
@@ -38,6 +38,20 @@ class Drafting:
             _check_turn(conversation, turn)
         if turns:
             await self._engine.drop_drafts(sorted(set(turns)))
+
+
+def _parts(drafts: Sequence[Draft]) -> Iterator[Sequence[Draft]]:
+    """What is kept in one transaction: mostly all."""
+    part: list[Draft] = []
+    size = 0
+    for draft in drafts:
+        if part and size + len(draft.body) > REQUEST:
+            yield part
+            part, size = [], 0
+        part.append(draft)
+        size += len(draft.body)
+    if part:
+        yield part
 
 
 def _check(draft: Draft) -> None:

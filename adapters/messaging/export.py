@@ -2,8 +2,8 @@
 
 The first line is the conversation, then come its messages in order, its turns, its dead letters and how far each device
 has shown it; the last line counts them and has the SHA-256 of all lines before it. So a file that was cut or changed
-gives itself away (`check_export`), and each message can be told from another by its own digest. Grants, held calls and
-search texts are not exported.
+gives itself away (`check_export`), and each message can be told from another by its own digest. Grants, owners, drafts,
+held calls and search texts are not exported.
 """
 
 import base64

@@ -191,8 +191,9 @@ class Wakes:
             loop = asyncio.get_running_loop()
             self._telling = loop.call_at(max(loop.time(), self._told_at + SPACING), self._tell)
 
-    async def mail(self, agents: Collection[AgentName], *, seconds: float) -> None:
-        """Wait until one of these agents may have mail; at most so many seconds, and at most `poll`.
+    async def mail(self, agents: Collection[AgentName], *, seconds: float) -> Collection[AgentName]:
+        """Wait until one of these agents may have mail; at most so many seconds, and at most `poll`. Returns those that
+        it was said of; none where any of them may have some.
 
         Mail that came while nobody waited for it lets the next one go on at once, and so does an agent that was never
         waited for before. Whoever waits for thousands of agents again and again gives the same frozenset each time:
@@ -200,17 +201,17 @@ class Wakes:
         """
         wanted = frozenset(agents)
         if self._is_news(wanted):
-            return  # what came while nobody listened has to be looked for
+            return ()  # what came while nobody listened has to be looked for
         if here := wanted & self._mail:
             self._mail -= here
-            return
+            return here
         waiting = _Mail(wanted)
         self._waiting.add(waiting)
         try:
             async with asyncio.timeout(min(seconds, self.poll)):
-                await waiting.future
+                return await waiting.future
         except TimeoutError:
-            pass
+            return ()
         finally:
             self._waiting.discard(waiting)
 
@@ -266,7 +267,7 @@ class Wakes:
         left = {agent for agent in ready if agent in self._waited_for}
         for waiting in self._waiting:
             if not waiting.future.done() and not waiting.agents.isdisjoint(ready):
-                waiting.future.set_result(None)
+                waiting.future.set_result([agent for agent in ready if agent in waiting.agents])
                 left = {agent for agent in left if agent not in waiting.agents}
         self._mail |= left
 
@@ -298,7 +299,7 @@ class _Mail:
 
     def __init__(self, agents: frozenset[AgentName]) -> None:
         self.agents = agents
-        self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.future: asyncio.Future[Collection[AgentName]] = asyncio.get_running_loop().create_future()
 
 
 def shard_of(conversation: ConversationId) -> int:

@@ -4,8 +4,8 @@ The tables are the `.sql` scripts beside the migrations, one step for each engin
 its engine in their order, and a database that has some of them runs those that are left. Alembic and SQLAlchemy are
 imported only where there is something to migrate: no other start pays for them.
 
-To add a step: write `versions/0003.sqlite.sql` and `versions/0003.postgres.sql` (statements only; what was released is
-never edited), copy `0002_owners_and_drafts.py` with its own two numbers, and raise `HEAD`. Processes of the version
+To add a step: write `versions/NNNN.sqlite.sql` and `versions/NNNN.postgres.sql` (statements only; what was released is
+never edited), copy the `.py` of the step before with its own two numbers, and raise `HEAD`. Processes of the version
 before go on with a SQLite file that a newer one upgrades under them: so a step only adds, and what it adds to a table
 that was there has a default.
 """

@@ -144,7 +144,7 @@ def test_the_webhook_is_told_of_its_task_to_the_end(client: str, report: Report,
 
 
 def test_the_extended_card_is_the_agent_s(report: Report) -> None:
-    assert report["card"] == "clerk"
+    assert report["card"] == "Clerk"
 
 
 @pytest.mark.parametrize("case", ERRORS)

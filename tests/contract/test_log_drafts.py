@@ -98,6 +98,13 @@ async def test_many_are_kept_together_and_of_each_turn_the_newest(log: Conversat
     assert [await body_of(drafts, each) for each in deliveries] == [f"{each.turn} 3".encode() for each in deliveries]
 
 
+async def test_very_long_ones_are_kept_as_well(log: ConversationLog, drafts: Drafts) -> None:
+    deliveries = [await taken(log) for _ in range(6)]
+    bodies = [bytes([number]) * BODY for number in range(6)]  # more than one request may bring
+    await drafts.keep([replace(draft_of(each, ""), body=body) for each, body in zip(deliveries, bodies, strict=True)])
+    assert [await body_of(drafts, each) for each in deliveries] == bodies
+
+
 async def test_drafts_that_meet_leave_the_newest(log: ConversationLog, drafts: Drafts, neighbour: OpenedLog) -> None:
     deliveries = [await taken(log) for _ in range(5)]
     numbers = range(1, 31)

@@ -75,7 +75,7 @@ def guide() -> Answer:
             gate.set()
         if verb == "hold":
             await gate.wait()
-            gates.pop(word)
+            gates.pop(word, None)
         for piece in (word[:2], word[2:]):
             yield piece
 

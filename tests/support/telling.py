@@ -1,7 +1,7 @@
 """What a client hears of a task of `tests.support.errand_agent`, put together as A2A says, and whether that may be.
 
 The numbers of the agent's pieces say whether one came twice, in another order or after a gap: at every moment a table
-is all of its pieces from the first, and the answer a run of those since the last note.
+is all of its pieces from the first, and the answer a run of those since the last note, until its end.
 """
 
 from collections.abc import Sequence
@@ -98,7 +98,6 @@ def notes_until(many: int) -> Sequence[str]:
 
 
 def whole(many: int) -> dict[str, str]:
-    """The artifacts that a task with so many pieces ends with."""
-    since = many - many % NOTE
-    answer = "".join(f"{number} " for number in range(since, many))
+    """The artifacts that a task with so many pieces ends with: the library says all of an answer again in its end."""
+    answer = "".join(f"{number} " for number in range(many))
     return {"table": "".join(f"{number};" for number in range(many)), "answer": answer}

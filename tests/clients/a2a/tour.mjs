@@ -71,7 +71,7 @@ async function configs(taskId) {
       token: "hook-token",
       authentication: { scheme: "Bearer", credentials: "hook-secret" },
     });
-  const list = async () => (await client.listTaskPushNotificationConfig({ taskId }, options)).configs.map((one) => one.id);
+  const list = async () => (await client.listTaskPushNotificationConfig({ taskId, pageSize: 10 }, options)).configs.map((one) => one.id);
   const created = await client.createTaskPushNotificationConfig(config("kept"), options);
   await client.createTaskPushNotificationConfig(config("dropped"), options);
   const got = await client.getTaskPushNotificationConfig({ taskId, id: "kept" }, options);

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
@@ -13,8 +14,12 @@ from adapters.push.channels import LEASE_SECONDS, Channel, InHand, Shares, advan
 from adapters.push.database import open_database
 from adapters.push.store import LOOKED_AFTER, ChannelStore, Claim
 from registry.model import AgentName, BadRequest, ConversationId, Refused, TurnId, new_turn_id
-from tests.support.identity import NOW
+from tests.support.identity import NOW, FakeClock
 from tests.support.logs import OPENING, new_conversation, said
+from tests.support.postgres import PostgresServer
+from tests.support.postgres_logs import until_available
+from tests.support.push import pushing, receiver, say, start, told_at
+from tests.support.until import until
 
 NOTHING = InHand(places={}, owners={})
 
@@ -211,3 +216,43 @@ async def test_a_database_that_is_away_is_said_to_be(tmp_path: object) -> None:
         async with open_database(url) as database:
             with pytest.raises(LogUnavailable):
                 await ChannelStore(database).of_turn(TurnId("turn"))
+
+
+async def test_a_file_that_is_moved_away_is_not_written_and_once_it_is_back_everything_goes_on(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    url, path = f"sqlite:///{tmp_path / 'log.db'}", tmp_path / "log.db"
+    async with pushing(url, clock=clock) as gateway, receiver() as webhook:
+        turn = await start(gateway)
+        await told_at(gateway, turn, webhook.url())
+        await say(gateway, turn, "one")
+        await until(lambda: webhook.said == ["one"])
+        path.rename(tmp_path / "elsewhere.db")
+        with pytest.raises(LogUnavailable):
+            await told_at(gateway, turn, webhook.url(), id="other")
+        (tmp_path / "elsewhere.db").rename(path)
+        await told_at(gateway, turn, webhook.url(), id="other")
+        await until(lambda: webhook.said == ["one", "one"])
+        await say(gateway, turn, "two")
+        await until(lambda: webhook.said[2:] == ["two", "two"])
+
+
+async def test_a_database_that_was_restarted_is_found_again(clock: FakeClock) -> None:
+    server = PostgresServer()
+    server.start()
+    try:
+        url = await server.create_database()
+        async with pushing(url, clock=clock) as gateway, receiver() as webhook:
+            turn = await start(gateway)
+            await told_at(gateway, turn, webhook.url())
+            await say(gateway, turn, "one")
+            await until(lambda: webhook.said == ["one"])
+            server.kill()
+            with pytest.raises(LogUnavailable):
+                await told_at(gateway, turn, webhook.url(), id="other")
+            server.start()
+            await until_available(lambda: say(gateway, turn, "two"))
+            clock.advance(LEASE_SECONDS)
+            await until(lambda: webhook.each_once() == ["one", "two"])
+    finally:
+        server.stop()

@@ -42,6 +42,23 @@ async def test_a_look_up_that_was_left_keeps_its_place_until_it_has_ended(monkey
     assert asked == ["left.example", "next.example"]
 
 
+async def test_a_zone_whose_name_server_is_slow_takes_no_place_from_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    let_go = threading.Event()
+
+    def slow_for_one_zone(host: str, port: int, **_: Any) -> list[Any]:
+        assert not host.endswith("slow.example") or let_go.wait(10)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow_for_one_zone)
+    resolver = Resolver(at_once=4, of_one_zone=3)
+    async with asyncio.TaskGroup() as tasks:
+        slow = [tasks.create_task(resolver(f"{number}.slow.example", 443)) for number in range(20)]
+        for number in range(20):
+            assert await resolver(f"hooks{number}.quick.example", 443) == ["192.0.2.1"]
+        assert not any(task.done() for task in slow)
+        let_go.set()
+
+
 async def test_what_has_no_thread_has_no_address_and_keeps_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
     def none_left(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
