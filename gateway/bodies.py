@@ -27,7 +27,8 @@ class BodyRules:
 
     A body is at most `most` long, of somebody without a token `most_of_strangers`, and arrives within `seconds`. All
     bodies of requests under way come to at most `in_hand`; a quarter of it is for one principal, and a quarter for all
-    strangers together. On `json_paths` and below a POST must be JSON.
+    strangers together. On `json_paths` and below a POST must be JSON, unless its path ends as one of `bare`, which says
+    all there is to say, and it has no body.
     """
 
     most: int = 4 * 1024 * 1024
@@ -35,6 +36,7 @@ class BodyRules:
     seconds: float = 10.0
     in_hand: int = 64 * 1024 * 1024
     json_paths: tuple[str, ...] = ("/mcp", "/agents")
+    bare: tuple[str, ...] = (":subscribe", ":cancel")
 
 
 class _ClientLeftError(Exception):
@@ -77,6 +79,8 @@ class Bodies:
 
     def _expects_json(self, method: str, path: str, once: Mapping[bytes, bytes]) -> bool:
         """Whether the body must be read as JSON: it says it is, or its path takes nothing else."""
+        if not has_body(once) and path.endswith(self._rules.bare):
+            return False
         is_json = _is_json(once.get(b"content-type", b""))
         if method == "POST" and not is_json and is_below(path, self._rules.json_paths):
             raise TurnedAway(415, "The Content-Type must be application/json", unread=True)

@@ -18,7 +18,8 @@ from adapters.push.channels import Channel, Webhook
 from adapters.push.connection import SECONDS, Line
 from adapters.push.database import open_database
 from adapters.push.hints import Hints
-from adapters.push.outbox import Outbox, Pace, Sign, Words, Write
+from adapters.push.outbox import Outbox, Pace, Words, Write
+from adapters.push.requests import Sign
 from adapters.push.resolving import Resolver
 from adapters.push.screening import Resolve, Screen, Screened
 from adapters.push.sealing import Seal, open_webhook, seal_webhook
@@ -183,4 +184,6 @@ def _check(webhook: Webhook) -> None:
 
 def _check_header(value: str, name: str, *, limit: int) -> None:
     if len(value) > limit or (value and not _HEADER_VALUE.fullmatch(value)):
-        raise BadRequest(f"A webhook's {name} has at most {limit:,} printable ASCII characters, and no spaces around them.")
+        raise BadRequest(
+            f"A webhook's {name} has at most {limit:,} printable ASCII characters, and no spaces around them."
+        )

@@ -204,7 +204,7 @@ class Lifecycle:
         sending = _sending(call)
         with self._feeds.hearing(sending.follows or sending.turn) as hearing:
             ready = await self._beside.admit(call)
-            taken = await (self._gone_on(call, agent) if sending.follows else self._begun(call, agent))
+            taken = await self._taken(call, agent)
             await ready(taken.of, taken.appended.seq - 1)
             attends = sending.attention is Attention.ATTENDS
             if taken.appended.delivery is not None:
@@ -278,13 +278,26 @@ class Lifecycle:
 
     # ---- turns begin, and go on
 
-    async def _begun(self, call: Call, agent: Agent) -> _Taken:
+    async def _taken(self, call: Call, agent: Agent) -> _Taken:
+        """Log what is said: to a turn that waits for it, or for one of its own. Whoever attends and has no word for turns
+        answers the question that is open in the conversation, if there is one."""
+        sending, owner = _sending(call), owner_of(call.chain)
+        if sending.follows:
+            return await self._gone_on(call, agent)
+        placing = Placing(chain=call.chain, agent=agent.name, context=sending.context, message=sending.message)
+        place = await find_place(placing, owner=owner, history=self._history)
+        if sending.attention is Attention.ATTENDS and sending.context:
+            which = WhichTurns(conversation=place, agents=(agent.name,), owner=owner, states=(TurnState.WAITING,))
+            if waiting := await self._history.turns(which, limit=1):
+                follows = replace(sending, follows=waiting[0].id, context="")
+                return await self._gone_on(replace(call, sending=follows), agent)
+        return await self._begun(call, agent, place)
+
+    async def _begun(self, call: Call, agent: Agent, place: ConversationId) -> _Taken:
         """Log a message, and the turn that it opens."""
         sending, owner = _sending(call), owner_of(call.chain)
         if sending.background and call.action is not Action.MESSAGE:
             raise BadRequest("A skill cannot be invoked in the background; an agent can be asked to use it.")
-        placing = Placing(chain=call.chain, agent=agent.name, context=sending.context, message=sending.message)
-        place = await find_place(placing, owner=owner, history=self._history)
         root = await self._root(call.turn) if call.turn else NO_TURN
         grant = self._grant(call, context=sending.context or place, root=root)
         to = To(agent=agent.name, turn=sending.turn, authority=seal_grant(grant, self._seal), owner=owner, root=root)

@@ -31,8 +31,8 @@ class Drafts(Protocol):
     """Keeps one draft of each turn, in the log's database. Safe to use from many tasks and many processes."""
 
     async def keep(self, drafts: Sequence[Draft]) -> None:
-        """Keep these, in one transaction unless they are very long together. One that is not newer than what is kept of its turn is passed over, and
-        so is one of a turn that has ended, or is none.
+        """Keep these, in one transaction unless they are very long together. One that is not newer than what is kept of
+        its turn is passed over, and so is one of a turn that has ended, or is none.
 
         Raises:
             BadRequest, TooLarge: one is malformed, or too long; it says which.

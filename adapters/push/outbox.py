@@ -10,11 +10,9 @@ import asyncio
 import logging
 import time
 import uuid
-from base64 import urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from hashlib import sha256
 
 from adapters.messaging.errors import Fenced, LogUnavailable
 from adapters.messaging.log import History, WhichTurns
@@ -34,18 +32,13 @@ from adapters.push.channels import (
 )
 from adapters.push.connection import SECONDS, Line, Untold
 from adapters.push.hints import Hints
-from adapters.push.screening import read_place
+from adapters.push.requests import Sign, write_headers
 from adapters.push.sealing import Seal, open_webhook
 from adapters.push.store import ChannelStore, Claim
-from registry.model import ConversationId, JsonObject, TurnId
+from registry.model import ConversationId, TurnId
 
 Write = Callable[[Channel, Message], Awaitable[bytes | None]]
 """Writes a message as a channel's webhook is told of it; None: it is not told of this one."""
-
-Sign = Callable[[JsonObject], str]
-"""Signs claims: a compact JWS that anybody can verify with the gateway's published keys."""
-
-CONTENT_TYPE = "application/a2a+json"
 
 _PAGE = 20  # messages that are read at once
 _AT_A_TIME = 20  # messages that a channel is told before others have their turn
@@ -225,8 +218,9 @@ class Outbox:
         Raises:
             Untold: it did not take it.
         """
-        webhook = self._opened(channel)
-        answer = await self._line.post(webhook.url, headers=self._headers(channel, webhook, seq, body), body=body)
+        webhook, key = self._opened(channel), idempotency_key(channel, seq)
+        headers = write_headers(webhook, body, key=key, now=self._pace.clock(), sign=self._words.sign)
+        answer = await self._line.post(webhook.url, headers=headers, body=body)
         if not answer.is_told:
             raise Untold(f"it answered {answer.status}", wait=answer.wait, for_ever=answer.is_gone)
 
@@ -235,23 +229,6 @@ class Outbox:
             return open_webhook(self._words.seal, channel.sealed, turn=channel.turn, id=channel.id)
         except Exception as error:
             raise Untold(f"its URL and credentials cannot be unsealed: {error}") from error
-
-    def _headers(self, channel: Channel, webhook: Webhook, seq: int, body: bytes) -> dict[str, str]:
-        key = idempotency_key(channel, seq)
-        claims: JsonObject = {
-            "iat": int(self._pace.clock()),
-            "aud": read_place(webhook.url).origin,
-            "jti": key,
-            "turn": channel.turn,
-            "channel": channel.id,
-            "sha256": urlsafe_b64encode(sha256(body).digest()).rstrip(b"=").decode(),
-        }
-        headers = {"Content-Type": CONTENT_TYPE, "Idempotency-Key": key, "Ix-Signature": self._words.sign(claims)}
-        if webhook.scheme:
-            headers["Authorization"] = f"{webhook.scheme} {webhook.credentials}".rstrip()
-        if webhook.token:
-            headers["X-A2A-Notification-Token"] = webhook.token
-        return {**headers, "User-Agent": "interchange", "Accept-Encoding": "identity"}
 
     async def _put_off(self, channel: Channel, untold: Untold) -> None:
         """Settle a failed attempt: another one in a while, or none any more."""

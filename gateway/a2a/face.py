@@ -170,7 +170,7 @@ class A2aFace:
             async with AsyncExitStack() as scope[_OPENED]:
                 if not is_rpc:
                     below = {**scope, "path": place.rest, "root_path": "", "raw_path": place.rest.encode()}
-                    await self._rest(below, receive, _labelled(answering))
+                    await self._rest(below, receive, answering if revision == OLDEST else _labelled(answering))
                 elif scope["method"] != "POST":
                     await _wrong_method(scope, receive, send)
                 else:

@@ -4,7 +4,7 @@ Many clients still speak it, and say no version at all. Here is what the transla
 request is in, what its JSON says in the words of 1.0, and whose fault it is when a request cannot be translated.
 """
 
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Final, TypeVar, cast
 
@@ -99,9 +99,7 @@ def translated(field: str, translate: Callable[[], Written]) -> Written:
         raise invalid({field: f"is not what A2A {OLDEST} has there"}) from None
 
 
-def misfit(places: list[tuple[Any, ...]]) -> str:
-    """The first places where a request is not what 0.3 has there, as a reader may look for them."""
-    named = {
-        ".".join(str(step) for step in place if str(step)[:1].islower() or str(step).isdigit()) for place in places
-    }
-    return ", ".join(sorted(name[:100] for name in named)[:10])
+def misfit(places: Iterable[tuple[Any, ...]]) -> str:
+    """Some of the places in its params where a request is not what 0.3 has there; the names of types are left out."""
+    named = {".".join(step for step in map(str, place[1:]) if step[:1].islower() or step.isdigit()) for place in places}
+    return ", ".join(sorted(name[:100] or "params" for name in named)[:10])

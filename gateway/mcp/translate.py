@@ -30,6 +30,7 @@ from registry.model import (
     Emission,
     FarSideError,
     FarSideFault,
+    Found,
     InputRequest,
     InterchangeError,
     Item,
@@ -144,17 +145,34 @@ def write_result(result: Result, *, offer: ClientOffer, version: str) -> dict[st
 
 def write_answer(result: Result) -> dict[str, Any]:
     """What an agent answered as a `CallToolResult`: its words and its artifacts, and the same as data."""
-    parts = [*result.parts, *(part for artifact in result.artifacts for part in artifact.parts)]
+    parts = [*result.parts, *(part for artifact in result.artifacts for part in artifact.parts), *_unfinished(result)]
     data = [part.data for part in parts if part.data is not None]
     structured = {
         "conversation": result.conversation,
         "turn": result.turn,
-        "state": "completed",
+        "state": _state(result),
         "text": "".join(part.text for part in parts if part.text is not None),
         "data": data[-1] if data else None,
     }
     content = [write_part(part) for part in parts]
     return {"resultType": "complete", "content": content, "structuredContent": structured, "isError": False}
+
+
+def _state(result: Result) -> str:
+    """How the turn stands, in the words of turns."""
+    if result.question is not None:
+        return "waiting"
+    return "deferred" if result.deferral is not None else "completed"
+
+
+def _unfinished(result: Result) -> tuple[Part, ...]:
+    """What a caller is told of a turn that is not over: what the agent asks, or that it goes on by itself."""
+    if result.question is not None:
+        asks = f"{result.question.text}\n(The agent asks this. Answer it with another message in this conversation.)"
+        return (Part(text=asks), *result.question.context)
+    if result.deferral is not None:
+        return (Part(text=result.deferral.reason or "The agent goes on by itself, and has not finished yet."),)
+    return ()
 
 
 def write_progress(emission: Emission, steps: Iterator[int]) -> Progress | None:
@@ -163,7 +181,7 @@ def write_progress(emission: Emission, steps: Iterator[int]) -> Progress | None:
     match emission:
         case Progress():
             return emission
-        case Delta() | Item():
+        case Delta() | Item() | Found():
             return None
         case Said():
             return Progress(progress=next(steps), text=_words(emission.parts))

@@ -87,10 +87,10 @@ def service(
     streams: Mapping[str, Streaming] = MappingProxyType({}),
     *,
     seconds: float = STREAMING_SECONDS,
-    answered_within: float = SECONDS,
+    answered_within: float | None = None,
 ) -> GenericHandler:
     """A service by its methods' names, ready to be added to a server; `seconds` is the longest a stream may take, and
-    an answer that is none is there within `answered_within`."""
+    an answer that is none is there within `answered_within`, which is `SECONDS` where nothing is said."""
     untyped = cast("Any", grpc)  # its stubs know only blocking handlers
     methods = {
         method: untyped.stream_unary_rpc_method_handler(
@@ -144,11 +144,14 @@ async def next_message(context: Context) -> bytes | None:
     return found if isinstance(found, bytes) else None
 
 
-def _answering(name: str, behaviour: Behaviour, seconds: float) -> Callable[[object, Context], Awaitable[Message]]:
+def _answering(
+    name: str, behaviour: Behaviour, seconds: float | None
+) -> Callable[[object, Context], Awaitable[Message]]:
     """A method that ends in time, and with our errors as statuses."""
 
     async def answer(_: object, context: Context) -> Message:
-        return await _in_time(name, context, seconds, lambda deadline: behaviour(context, deadline))
+        most = SECONDS if seconds is None else seconds
+        return await _in_time(name, context, most, lambda deadline: behaviour(context, deadline))
 
     return answer
 

@@ -272,7 +272,8 @@ def _in_newer_words(report: Json) -> Json:
 
 
 def _event(event: Json) -> Json:
-    return {_KINDS.get(event["kind"], event["kind"]): _newer(event)}
+    kind: str = event["kind"]
+    return {_KINDS.get(kind, kind): _newer(event)}
 
 
 def _newer(found: Json) -> Json:

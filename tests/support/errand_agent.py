@@ -89,7 +89,7 @@ async def answer_to(turn: TurnInHand, journal: Journal) -> AsyncIterator[str | a
             case _:
                 await asyncio.sleep(int(number) / 1000)
                 journal.do_once(turn)
-                yield "done"
+                yield told(0)
     except (asyncio.CancelledError, GeneratorExit):
         journal.note("cancelled", turn)
         raise

@@ -15,6 +15,8 @@ from interchange_client.wire import Reply
 
 VERSION: Final = "1.0"
 _STATE: Final = "TASK_STATE_"
+_ANSWER: Final = "answer"
+"""The artifact that is what the agent said."""
 _NOT_FOUND: Final = 404
 
 
@@ -84,8 +86,9 @@ def _from_message(message: Mapping[str, Any]) -> AgentAnswer:
 def _from_task(task: Mapping[str, Any]) -> AgentAnswer:
     status = cast("Mapping[str, Any]", task["status"])
     said = cast("Mapping[str, Any]", status.get("message") or {})
-    parts = read_parts(said.get("parts", []))
-    artifacts = tuple(map(_read_artifact, cast("Iterable[Mapping[str, Any]]", task.get("artifacts", []))))
+    made = tuple(map(_read_artifact, cast("Iterable[Mapping[str, Any]]", task.get("artifacts", []))))
+    parts = next((tuple(each.parts) for each in made if each.id == _ANSWER), read_parts(said.get("parts", [])))
+    artifacts = tuple(each for each in made if each.id != _ANSWER)
     return AgentAnswer(
         text=text_of(parts) or text_of(part for artifact in artifacts for part in artifact.parts),
         parts=parts,

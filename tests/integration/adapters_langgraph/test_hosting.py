@@ -30,6 +30,8 @@ from registry.model import (
     PrincipalKind,
     Progress,
     Result,
+    Target,
+    TargetKind,
     Unknown,
     nowhere,
 )
@@ -186,6 +188,50 @@ async def work(state):
 """)
     async with hosted(reference, Corridor(BadRequest("That is none."))) as host:
         assert (await host.converse(asks(), nowhere)).parts == texts("bad_request")
+
+
+async def test_a_graph_takes_part_in_its_conversation_but_for_following(graph: Callable[[str], str]) -> None:
+    corridor = Corridor(Result(structured={"message": {"id": "said", "seq": 7}}))
+    reference = graph("""
+async def work(state):
+    turn = turn_in_hand()
+    said = await turn.say("one", id="1")
+    await turn.update(said, "two")
+    try:
+        async for _ in turn.follow():
+            pass
+    except GatewayError as error:
+        return say(f"{said.seq} {error.code}")
+""")
+    asked = asks()
+    async with hosted(reference, corridor) as host:
+        assert (await host.converse(asked, nowhere)).parts == texts("7 unsupported")
+    first, second = corridor.calls
+    assert (first.action, first.target, first.door) == (
+        Action.TAKE_PART,
+        Target(TargetKind.CONVERSATION, asked.turn.id),
+        "conversations",
+    )
+    assert first.content == {
+        "operation": "Say",
+        "turn": asked.turn.id,
+        "attempt": 1,
+        "id": "1",
+        "parts": [{"text": "one"}],
+    }
+    assert (second.content["operation"], second.content["seq"], second.turn) == ("Update", "7", asked.turn.id)
+
+
+async def test_what_its_conversation_refuses_is_an_error(graph: Callable[[str], str]) -> None:
+    reference = graph("""
+async def work(state):
+    try:
+        await turn_in_hand().say("one")
+    except GatewayError as error:
+        return say(f"{error.code}: {error.message}")
+""")
+    async with hosted(reference, Corridor(Denied("Policy does not allow this."))) as host:
+        assert (await host.converse(asks(), nowhere)).parts == texts("denied: Policy does not allow this.")
 
 
 async def test_a_graph_asks_other_agents(graph: Callable[[str], str]) -> None:

@@ -245,3 +245,20 @@ async def test_another_gateway_takes_what_a_stopped_one_gave_back(url: str) -> N
             row = await second.lifecycle.views.ended(view.of, after=view.turn.opened)
         assert row.state is TurnState.COMPLETED
         assert [call.attempt.number for call in second.calls if call.attempt] == [2]
+
+
+async def test_whoever_attends_answers_the_open_question_with_their_next_message(url: str) -> None:
+    async def asking(call: Call, emit: Emit) -> Result:
+        attempt = call.attempt
+        assert attempt is not None
+        if len(attempt.input) == 1:
+            return Result(question=Question(id="which", kind="clarification", text="Which one?"))
+        return Result(parts=(Part(text=f"So {attempt.input[-1].parts[0].text}"),))
+
+    async with office(url, asking) as opened:
+        asked = await opened.ask("one of them", context="c", attention=Attention.ATTENDS)
+        assert asked.question is not None
+        assert asked.conversation == "c"
+        told = await opened.ask("the red one", context="c", attention=Attention.ATTENDS)
+        assert [part.text for part in told.parts] == ["So the red one"]
+        assert told.turn == asked.turn

@@ -6,11 +6,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator
+import uuid
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+import httpx
 import pytest
 
 from policies.identity.dev_issuer.secret import agent_credentials
@@ -57,45 +58,42 @@ def greeter(
 
 
 def next_line(process: "subprocess.Popen[str]") -> str:
+    """What it says next; it does not say nothing for long."""
+    timer = threading.Timer(30, process.kill)
+    timer.start()
     line = process.stdout.readline() if process.stdout else ""
+    timer.cancel()
     if not line:
         pytest.fail(process.communicate()[1])
     return line.rstrip("\n")
 
 
 class Asked(threading.Thread):
-    """Somebody who says something to the greeter and waits for the answer."""
+    """Somebody who says something to the greeter over A2A, and waits for the answer."""
 
     def __init__(self, gateway: Served, text: str) -> None:
         super().__init__(daemon=True)
-        self._gateway = gateway
+        self._url = f"{gateway.url}/agents/greeter/message:send"
+        self._headers = {"authorization": f"Bearer {gateway.token('tester')}", "a2a-version": "1.0"}
         self._text = text
-        self._answer: dict[str, Any] = {}
+        self._answer = ""
         self.start()
 
     def run(self) -> None:
-        token = self._gateway.token("tester")
-        self._answer = self._gateway.call("greeter", {"message": self._text}, token=token).json()
+        message = {"messageId": str(uuid.uuid4()), "role": "ROLE_USER", "parts": [{"text": self._text}]}
+        self._answer = httpx.post(self._url, json={"message": message}, headers=self._headers, timeout=60).text
 
     def answer(self) -> str:
-        """What came of it."""
-        self.join(30)
+        """What came of it, as it came."""
+        self.join(60)
         assert not self.is_alive(), "no answer"
-        result = self._answer.get("result", {})
-        return str(result.get("structuredContent", {}).get("text") or result.get("content") or self._answer)
-
-
-def until(is_true: Callable[[], bool]) -> None:
-    ends_at = time.monotonic() + 20
-    while not is_true():
-        assert time.monotonic() < ends_at, "it did not become true"
-        time.sleep(0.05)
+        return self._answer
 
 
 def test_an_agent_needs_no_address(gateway: Served) -> None:
     with greeter(gateway) as process:
         assert next_line(process) == "attached greeter"
-        assert Asked(gateway, "hello").answer() == f"{process.pid}: hello"
+        assert f"{process.pid}: hello" in Asked(gateway, "hello").answer()
         shown = interchange(gateway, "registry", "show", "greeter")
         assert "mailbox" in shown.stdout, shown.stderr
         process.terminate()
@@ -116,7 +114,7 @@ def test_what_a_killed_process_had_goes_to_another_at_once(gateway: Served, tmp_
             assert next_line(other).startswith("begun")
             assert time.monotonic() - killed_at < 5, "long before its lease would have ended"
             file.touch()
-            assert asked.answer() == f"{other.pid}: wait"
+            assert f"{other.pid}: wait" in asked.answer()
 
 
 def test_a_process_that_is_told_to_stop_finishes_what_it_has(gateway: Served, tmp_path: Path) -> None:
@@ -127,7 +125,7 @@ def test_a_process_that_is_told_to_stop_finishes_what_it_has(gateway: Served, tm
         assert next_line(process).startswith("begun")
         process.terminate()
         file.touch()
-        assert asked.answer() == f"{process.pid}: wait"
+        assert f"{process.pid}: wait" in asked.answer()
         _, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (0, "")
 
@@ -143,7 +141,7 @@ def test_a_process_that_is_told_to_stop_hands_back_what_takes_too_long(gateway: 
             one.terminate()
             assert next_line(other).startswith("begun")
             file.touch()
-            assert asked.answer() == f"{other.pid}: wait"
+            assert f"{other.pid}: wait" in asked.answer()
             assert one.wait(30) == 0
 
 
@@ -151,7 +149,7 @@ def test_turns_wait_for_an_agent_that_is_away(gateway: Served) -> None:
     asked = Asked(gateway, "hello")
     with greeter(gateway) as process:
         assert next_line(process) == "attached greeter"
-        assert asked.answer() == f"{process.pid}: hello"
+        assert f"{process.pid}: hello" in asked.answer()
 
 
 def test_a_client_that_is_another_agents_ends_the_process_with_the_reason(gateway: Served) -> None:

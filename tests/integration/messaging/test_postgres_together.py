@@ -169,7 +169,8 @@ async def test_a_claim_and_what_else_happens_to_the_turn_see_each_other(database
                 return_exceptions=True,
             )
             assert sum(isinstance(each, Exception) for each in results) == 1
-    states = await look(database, "SELECT state, fence, mailbox.owner FROM turn JOIN mailbox USING (conversation, agent)")
+    query = "SELECT state, fence, mailbox.owner FROM turn JOIN mailbox USING (conversation, agent)"
+    states = await look(database, query)
     assert {(state, fence) for state, fence, _ in states} <= {("cancelled", 2), ("completed", 1)}
     assert {owner for _, _, owner in states} == {""}
 

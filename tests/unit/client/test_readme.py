@@ -6,7 +6,9 @@ from typing import Any
 
 import interchange_client
 import pytest
-from interchange_client.agent import SkillAnswer, TurnInHand, speak
+from google.protobuf.struct_pb2 import Value
+from interchange.v1 import agent_pb2
+from interchange_client.agent import DeferredTurn, SkillAnswer, TurnInHand, speak
 
 from tests.support.client_turns import QuietGateway, in_hand, turn_of
 
@@ -55,3 +57,21 @@ async def test_the_third_agent_calls_a_skill(found: SkillAnswer, said: str) -> N
 
     assert events[-1].done.parts[0].text == said
     assert gateway.asked == [("call", "candidates.search", {"query": "rust"}, "token-of-the-turn")]
+
+
+async def test_the_fourth_agent_says_more_than_its_answer() -> None:
+    gateway = QuietGateway(SkillAnswer(structured={"total": 3}))
+    events = [event async for event in speak(blocks()[3]["research"], in_hand(turn_of("rust"), gateway=gateway))]
+
+    assert events[-1].done.parts[0].text == "3 people, after 0 messages."
+    assert [operation for operation, *_ in gateway.asked] == ["Append", "call", "Update", "Read"]
+
+
+async def test_the_fifth_agent_asks_and_then_finishes_later() -> None:
+    page = blocks()[4]
+    answered = turn_of("Print it.", answers=[agent_pb2.Answer(question_id="colour", value=Value(string_value="red"))])
+    asked = [event async for event in speak(page["print_it"], in_hand(turn_of("Print it.")))]
+    later = [event async for event in speak(page["print_it"], in_hand(answered))]
+
+    assert [event.WhichOneof("event") for event in (*asked, *later)] == ["question", "deferred"]
+    assert DeferredTurn.read(page["jobs"]["t-1"]).token == "token-of-the-turn"

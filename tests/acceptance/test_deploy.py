@@ -1,0 +1,189 @@
+"""A deploy in the middle of the day: gateways and agents are stopped and started again while people work.
+
+Whoever is told that a gateway stops, or finds nobody there, asks the other one, with the same message. That is all that
+clients do for it here: no task fails, none is done twice, and every stream that ends before its task says why.
+"""
+
+import asyncio
+import itertools
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TypeVar
+from uuid import uuid4
+
+import pytest
+from a2a.client.errors import A2AClientError
+from a2a.types import GetTaskRequest, StreamResponse, SubscribeToTaskRequest, Task, TaskState
+from a2a.utils.errors import A2AError, InternalError, UnsupportedOperationError
+
+from tests.support.postgres import shared_server
+from tests.support.replicas import CALLED, FETCHING, Caller, Process, Replicas, caller, replicas
+from tests.support.telling import ENDED, Heard, artifacts_of, whole
+
+TURNS_PER_SECOND = int(os.environ.get("TURNS_PER_SECOND", "50"))
+SECONDS = 10
+PIECES = 150
+"""Of a long answer, which takes more time than a gateway that stops has for it."""
+
+DRAINED_WITHIN = 6.0
+ENDED_WITHIN = 90.0
+T = TypeVar("T")
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Generator[Replicas]:
+    server = shared_server()
+    log = asyncio.run(server.create_empty_database())
+    with replicas(tmp_path_factory.mktemp("replicas"), log) as running:
+        yield running
+    asyncio.run(server.drop_database(log))
+
+
+@dataclass(slots=True)
+class Seen:
+    """What clients saw: the tasks by their message, how streams ended, and what was asked anew at the other gateway."""
+
+    tasks: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
+    streams: Counter[str] = field(default_factory=Counter[str])
+    moved: Counter[str] = field(default_factory=Counter[str])
+
+
+class Mover:
+    """A client of one agent that knows both gateways, and moves to the other when one is not there."""
+
+    def __init__(self, callers: Sequence[Caller], agent: str, seen: Seen) -> None:
+        self._callers = callers
+        self._agent = agent
+        self._seen = seen
+        self._numbers = itertools.count()
+
+    async def waits(self, text: str) -> None:
+        """SendMessage, answered when the task is over."""
+        message = str(uuid4())
+        task = await self._anywhere(lambda at: at.send(text, message=message))
+        self._seen.tasks[message] = (self._agent, task.id)
+        await self._ended(task)
+
+    async def leaves(self, text: str) -> None:
+        """SendMessage, answered at once; how it goes is looked at later."""
+        message = str(uuid4())
+        task = await self._anywhere(lambda at: at.send(text, message=message, wait=False))
+        self._seen.tasks[message] = (self._agent, task.id)
+        await self._ended(task)
+
+    async def listens(self, text: str) -> Heard:
+        """SendStreamingMessage, and SubscribeToTask where that ends before the task."""
+        message, heard = str(uuid4()), Heard()
+        await self._anywhere(lambda at: self._listen(at.stream(text, message=message), heard))
+        self._seen.tasks[message] = (self._agent, heard.task)
+        while heard.state not in ENDED:
+            again = Heard(task=heard.task)
+            heard = again if await self._anywhere(lambda at, to=again: self._subscribe(at, to)) else heard
+            if not again.events:
+                await self._ended(await self._task(heard.task))
+                break
+        return heard
+
+    async def _subscribe(self, at: Caller, heard: Heard) -> bool:
+        asked = SubscribeToTaskRequest(id=heard.task)
+        try:
+            await self._listen(at.streaming.subscribe(asked), heard)
+        except UnsupportedOperationError:  # it has ended meanwhile
+            return False
+        return True
+
+    async def _listen(self, events: AsyncIterator[StreamResponse], heard: Heard) -> None:
+        """Hear a stream to its end, and note why it ended."""
+        try:
+            async for event in events:
+                heard.on(event)
+        except InternalError as error:
+            if not heard.events:
+                raise
+            self._seen.streams[f"told: {error.message.partition(';')[0]}"] += 1
+            return
+        except A2AClientError as error:
+            if not heard.events:
+                raise
+            self._seen.streams[f"cut: {error.message}"] += 1
+            return
+        self._seen.streams["ended" if heard.state in ENDED else "closed without a word"] += 1
+
+    async def _task(self, task: str) -> Task:
+        return await self._anywhere(lambda at: at.plain.get_task(GetTaskRequest(id=task)))
+
+    async def _ended(self, task: Task) -> None:
+        while task.status.state not in ENDED:
+            await asyncio.sleep(0.25)
+            task = await self._task(task.id)
+
+    async def _anywhere(self, asking: Callable[[Caller], Awaitable[T]]) -> T:
+        """Ask one gateway, and if it is not there, or stops, the other."""
+        first = next(self._numbers)
+        for number in itertools.count(first):
+            try:
+                return await asking(self._callers[number % 2])
+            except (A2AClientError, InternalError) as error:
+                self._seen.moved[error.message.partition(";")[0]] += 1
+                if number - first >= 20:
+                    raise
+                await asyncio.sleep(0.05 if number == first else 0.25)
+        raise AssertionError
+
+
+async def stopped(process: Process) -> float:
+    """Tell a process to stop, see that it ends as it should, and start it again: how long it took to end."""
+    asked_at = time.monotonic()
+    process.terminate()
+    assert await asyncio.to_thread(process.ended) == 0, process.log()
+    took = time.monotonic() - asked_at
+    await asyncio.to_thread(process.start)
+    return took
+
+
+async def test_no_turn_fails_while_gateways_and_agents_are_deployed(pair: Replicas) -> None:
+    seen, chance = Seen(), random.Random(7)
+    async with AsyncExitStack() as opened:
+        movers: list[Mover] = []
+        for agent in (CALLED, FETCHING):
+            opening = [caller(replica, agent, pair.tokens[who]) for replica in (pair.a, pair.b) for who in ("ada",)]
+            movers.append(Mover([await opened.enter_async_context(each) for each in opening], agent, seen))
+
+        async def work() -> None:
+            begun_at = time.monotonic()
+            async with asyncio.TaskGroup() as tasks:
+                for number in range(TURNS_PER_SECOND * SECONDS):
+                    await asyncio.sleep(max(begun_at + number / TURNS_PER_SECOND - time.monotonic(), 0))
+                    mover = movers[number % 2]
+                    if number % TURNS_PER_SECOND in {5, 10}:
+                        tasks.create_task(mover.listens(f"tell {PIECES}"))
+                    else:
+                        way = (mover.waits, mover.leaves, mover.listens)[number % 3]
+                        tasks.create_task(way(f"take {chance.randint(0, 300)}"))
+
+        async def deploy() -> None:
+            await asyncio.sleep(2)
+            drained = await stopped(pair.a.process)
+            print(f"gateway drained in {drained:.1f} s")
+            assert drained < DRAINED_WITHIN
+            for name in (CALLED, FETCHING):
+                took = await stopped(pair.agents[name])
+                print(f"{name} stopped in {took:.1f} s")
+
+        async with asyncio.timeout(ENDED_WITHIN), asyncio.TaskGroup() as both:
+            both.create_task(work())
+            both.create_task(deploy())
+
+        print(dict(seen.streams), dict(seen.moved))
+        for agent, task in seen.tasks.values():
+            found = await movers[0 if agent == CALLED else 1]._task(task)
+            assert found.status.state == TaskState.TASK_STATE_COMPLETED, found
+
+
+if __name__ == "__main__":
+    pass
