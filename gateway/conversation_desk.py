@@ -211,7 +211,7 @@ class ConversationDesk:
         after = _read_after(held.read(wire.FollowRequest))
         await _beat(held, after)
         messages = self._history.follow(held.conversation, after=after)
-        last = held.row.opened
+        last: int | None = None
         while (left := held.call.deadline.remaining() - SPARE) > 0:
             message = None
             try:
@@ -222,11 +222,11 @@ class ConversationDesk:
             if message is not None and message.seq > after:
                 after = message.seq
                 await held.emit(Item({"message": write_message(message), "mark": str(after)}))
-            if (message is None or message.turn == held.row.id) and after >= last and await self._is_over(held):
+            if last is None and (message is None or message.turn == held.row.id) and await self._is_over(held):
                 last = await self._tail(held.conversation)  # what ended the turn is not behind this
-                if after >= last:
-                    await held.emit(Item({"mark": str(after), "over": True}))
-                    break
+            if last is not None and after >= last:
+                await held.emit(Item({"mark": str(after), "over": True}))
+                break
         return {}
 
     async def _is_over(self, held: _Held) -> bool:

@@ -29,7 +29,7 @@ class ElsewhereInTheLog:
     async def is_live(self, claims: TurnClaims) -> bool:
         """Whether the attempt that a token is of still has its turn."""
         row = await self._row(claims.turn)
-        return row is not None and row.agent == claims.agent and await self._has(row, claims.fence)
+        return row is not None and row.agent == claims.agent and await self._has(row, claims.fence, claims.attempt)
 
     @contextmanager
     def watching(self, turn: TurnId, fence: int, over: Over) -> Generator[None]:
@@ -45,7 +45,7 @@ class ElsewhereInTheLog:
             await asyncio.sleep(LOOKING)
             try:
                 row = await self._row(turn)
-                if row is None or not await self._has(row, fence):
+                if row is None or not await self._has(row, fence, None):
                     break
             except InterchangeError as error:
                 logger.info("A turn that is in hand elsewhere cannot be seen.", extra={"error": error.message})
@@ -55,7 +55,7 @@ class ElsewhereInTheLog:
         found = await self._history.turns(WhichTurns(turns=(turn,)), limit=1)
         return found[0] if found else None
 
-    async def _has(self, row: Turn, fence: int) -> bool:
+    async def _has(self, row: Turn, fence: int, attempt: int | None) -> bool:
         """Whether whoever holds this fence has the turn: by its lease, or because the answer was put off with it."""
         if row.state is TurnState.DEFERRED:
             return row.grant == fence
@@ -63,6 +63,9 @@ class ElsewhereInTheLog:
             return False
         mailboxes = await self._overview.mailboxes(row.conversation)
         return any(
-            mailbox.agent == row.agent and mailbox.fence == fence and bool(mailbox.owner) and mailbox.head == row.due
+            mailbox.agent == row.agent
+            and (mailbox.fence, mailbox.attempts) == (fence, mailbox.attempts if attempt is None else attempt)
+            and bool(mailbox.owner)
+            and mailbox.head == row.due
             for mailbox in mailboxes
         )

@@ -88,12 +88,14 @@ class TurnDesk:
     # ---- webhooks
 
     async def _put_webhook(self, call: Call, row: Turn, emit: Emit) -> Result:  # noqa: ARG002
+        admitted = await self._pushes.admit(read_webhook(cast("JsonObject", call.content["webhook"]), row.id))
+        # In this order: however the turn ends once it was seen not to have ended, that is behind the tail, and told.
+        tail = (await self._history.conversations(ids=[row.conversation]))[0].tail
+        row = await self._row(call) or row
         if row.state in ENDED:
             raise Refused(f"The task {row.id} has ended ({row.state}): there is nothing more to be told of it.")
-        admitted = await self._pushes.admit(read_webhook(cast("JsonObject", call.content["webhook"]), row.id))
         of = TurnRef(conversation=row.conversation, agent=row.agent, turn=row.id)
         context = self._lifecycle.views.grant_of(row).context
-        tail = (await self._history.conversations(ids=[row.conversation]))[0].tail
         return Result(found=await self._pushes.put(admitted, of=of, owner=row.owner, context=context, after=tail))
 
     async def _webhook(self, call: Call, row: Turn, emit: Emit) -> Result:  # noqa: ARG002

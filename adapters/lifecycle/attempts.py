@@ -152,7 +152,7 @@ class Attempts:
         try:
             grant = open_grant(delivery.authority, self._seal)
         except InterchangeError as error:
-            return await self._end(delivery, after_error(_no_authority(error), delivery, Terms(), call=""), error=error)
+            return await self._end(delivery, after_error(error, delivery, Terms(), call=""), error=error)
         if grant.background and (wait := self._rules.seconds_until_off_peak(self._clock())):
             return await self._end(delivery, Retry(after=wait, error="It waits for the off-peak window."))
         work = self._find(grant.target)
@@ -450,7 +450,3 @@ def _arguments(told: list[Message]) -> JsonObject:
     parts = read_body(told[0].body).parts if told else ()
     data = cast("dict[str, Any]", parts[0].data) if parts and isinstance(parts[0].data, dict) else {}
     return cast("JsonObject", data.get("arguments", {}))
-
-
-def _no_authority(error: InterchangeError) -> InterchangeError:
-    return Denied(f"This turn cannot be acted on: {error.message}")

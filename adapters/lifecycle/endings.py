@@ -23,11 +23,12 @@ from registry.model import (
     Result,
 )
 
-REFUSED: Final = frozenset({"denied", "needs_approval", "needs_scope", "unknown", "invalid_arguments", "unsealable"})
+REFUSED: Final = frozenset({"denied", "needs_approval", "needs_scope", "unknown", "invalid_arguments"})
 """Codes of errors that say that an attempt may not be made: to try again would not help."""
 
-PASSING: Final = frozenset({"unavailable", "audit_unavailable", "overloaded"})
-"""Codes of errors that pass by themselves, and that come before anything was begun."""
+PASSING: Final = frozenset({"unavailable", "audit_unavailable", "overloaded", "unsealable"})
+"""Codes of errors that pass by themselves, and that come before anything was begun: a key that another gateway has
+already is soon here, too."""
 
 REVIEW_SECONDS: Final = 7 * 86_400.0
 """How long the outcome of work in the background waits for its owner."""

@@ -279,7 +279,7 @@ class Lifecycle:
     # ---- turns begin, and go on
 
     async def _taken(self, call: Call, agent: Agent) -> _Taken:
-        """Log what is said: to a turn that waits for it, or for one of its own. Whoever attends and has no word for turns
+        """Log what is said: to a turn that waits for it, or for one of its own. Who attends and has no word for turns
         answers the question that is open in the conversation, if there is one."""
         sending, owner = _sending(call), owner_of(call.chain)
         if sending.follows:

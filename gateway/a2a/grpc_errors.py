@@ -39,7 +39,8 @@ def ended(error: A2AError) -> Ended:
     code = grpc.StatusCode[mapping.grpc_status]
     sentence = cut(error.message, most=SENTENCE)
     status = status_pb2.Status(code=cast("int", code.value[0]), message=sentence)
-    data = cast("Mapping[str, Any]", error.data or {})  # pyright: ignore[reportUnknownMemberType]
+    found = cast("Mapping[str, Any] | None", error.data)  # pyright: ignore[reportUnknownMemberType]
+    data = {} if found is None else found  # faults are in it even where it has no members
     said = {name: value for name, value in data.items() if isinstance(value, str)}
     status.details.add().Pack(error_details_pb2.ErrorInfo(reason=mapping.reason, domain=DOMAIN, metadata=said))
     if faults := cast("Sequence[Mapping[str, str]]", data.get("errors") or ()):

@@ -114,14 +114,10 @@ def _add_changes(verbs: Commands) -> None:
 
 
 def _add_target(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
-    parser.add_argument(
-        "--target",
-        action="append",
-        metavar="HOST:PORT",
-        required=required,
-        help="where its service is; may be repeated",
-    )
+    where = parser.add_mutually_exclusive_group(required=required)
+    where.add_argument("--target", action="append", metavar="HOST:PORT", help="where its service is; may be repeated")
     parser.add_argument("--foreign", action="store_true", help="the service is not ours: send it no token and no ids")
+    where.add_argument("--mailbox", action="store_true", help="no address: its processes attach to the gateway")
     _add_tls(parser)
 
 
@@ -236,6 +232,8 @@ def _overlay(options: argparse.Namespace) -> dict[str, JsonValue]:
 
 
 def _binding(options: argparse.Namespace) -> dict[str, JsonValue]:
+    if options.mailbox:
+        return {"binding": {"kind": "mailbox", **_tls(options)}}
     if not options.target:
         return {}
     kind = "foreign" if options.foreign else "grpc"
@@ -244,6 +242,8 @@ def _binding(options: argparse.Namespace) -> dict[str, JsonValue]:
 
 def _where(options: argparse.Namespace, targets: Sequence[str] | None) -> str:
     """The binding that was asked for, in words; the answer does not repeat it."""
+    if getattr(options, "mailbox", False):
+        return "its mailbox"
     foreign = ", foreign: sent no token and no ids" if getattr(options, "foreign", False) else ""
     tls = " by TLS" if _tls(options) else ""
     return f"{', '.join(targets or ())}{tls}{foreign}"

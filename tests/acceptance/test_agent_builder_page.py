@@ -113,8 +113,8 @@ def test_the_page_has_what_this_test_runs() -> None:
 def test_the_page_leads_from_an_empty_folder_to_an_agent_that_answers(builder: Builder) -> None:
     builder.writes()
     with builder.serves("gateway", until="issuer"):
-        with builder.serves("agent", until="published") as lines:
-            assert lines[-1] == "published greeter"
+        with builder.serves("agent", until="attached") as lines:
+            assert lines[-1] == "attached greeter"
             told = json.loads(builder.runs("mcp"))
             assert told["text"] == "Hello, ada! You said: Good morning"
             card = json.loads(builder.runs("card"))

@@ -11,6 +11,7 @@ from interchange_client.agent import AgentCredentials, GatewayError, HttpGateway
 
 from policies.identity.dev_issuer.secret import agent_secret, dev_secret
 from tests.support.agents import (
+    ATTEMPT,
     Agents,
     Audit,
     Door,
@@ -102,8 +103,10 @@ def test_the_demo_shows_person_and_assistant_in_the_decision_about_the_search(de
     assert search["policies"] == ["assistant.searches-for-somebody", "recruiters.use-candidates"]
     assert audit.outcome(search["call"]) == "ok"
     (message,) = audit.decisions(until=1, action="message")
-    assert chain_of(message) == ["person:recruiter"]
-    assert (message["target"], message["policies"]) == ("agent:assistant", ["assistant.talks-to-recruiters"])
+    (attempt,) = audit.decisions(until=1, action="message", door=ATTEMPT)
+    for entry in (message, attempt):
+        assert chain_of(entry) == ["person:recruiter"]
+        assert (entry["target"], entry["policies"]) == ("agent:assistant", ["assistant.talks-to-recruiters"])
 
 
 async def test_the_demos_assistant_alone_may_not_search(demo: Demo) -> None:

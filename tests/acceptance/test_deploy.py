@@ -19,15 +19,16 @@ from uuid import uuid4
 import pytest
 from a2a.client.errors import A2AClientError
 from a2a.types import GetTaskRequest, StreamResponse, SubscribeToTaskRequest, Task, TaskState
-from a2a.utils.errors import A2AError, InternalError, UnsupportedOperationError
+from a2a.utils.errors import InternalError, UnsupportedOperationError
 
 from tests.support.postgres import shared_server
 from tests.support.replicas import CALLED, FETCHING, Caller, Process, Replicas, caller, replicas
-from tests.support.telling import ENDED, Heard, artifacts_of, whole
+from tests.support.telling import ENDED, Heard, artifacts_of, check, whole
+from tests.support.until import until
 
 TURNS_PER_SECOND = int(os.environ.get("TURNS_PER_SECOND", "50"))
 SECONDS = 10
-PIECES = 150
+PIECES = 250
 """Of a long answer, which takes more time than a gateway that stops has for it."""
 
 DRAINED_WITHIN = 6.0
@@ -62,6 +63,13 @@ class Mover:
         self._seen = seen
         self._numbers = itertools.count()
 
+    async def begins(self, text: str, *, at: int) -> "asyncio.Task[Heard]":
+        """The same as `listens`, at one gateway first, once something was heard."""
+        heard = Heard()
+        listening = asyncio.ensure_future(self.listens(text, at=at, heard=heard))
+        await until(lambda: heard.pieces > 5 or listening.done())
+        return listening
+
     async def waits(self, text: str) -> None:
         """SendMessage, answered when the task is over."""
         message = str(uuid4())
@@ -76,16 +84,16 @@ class Mover:
         self._seen.tasks[message] = (self._agent, task.id)
         await self._ended(task)
 
-    async def listens(self, text: str) -> Heard:
+    async def listens(self, text: str, *, at: int | None = None, heard: Heard | None = None) -> Heard:
         """SendStreamingMessage, and SubscribeToTask where that ends before the task."""
-        message, heard = str(uuid4()), Heard()
-        await self._anywhere(lambda at: self._listen(at.stream(text, message=message), heard))
+        message, heard = str(uuid4()), heard or Heard()
+        await self._anywhere(lambda where: self._listen(where.stream(text, message=message), heard), first=at)
         self._seen.tasks[message] = (self._agent, heard.task)
         while heard.state not in ENDED:
             again = Heard(task=heard.task)
             heard = again if await self._anywhere(lambda at, to=again: self._subscribe(at, to)) else heard
             if not again.events:
-                await self._ended(await self._task(heard.task))
+                await self._ended(await self.task(heard.task))
                 break
         return heard
 
@@ -114,17 +122,17 @@ class Mover:
             return
         self._seen.streams["ended" if heard.state in ENDED else "closed without a word"] += 1
 
-    async def _task(self, task: str) -> Task:
+    async def task(self, task: str) -> Task:
         return await self._anywhere(lambda at: at.plain.get_task(GetTaskRequest(id=task)))
 
     async def _ended(self, task: Task) -> None:
         while task.status.state not in ENDED:
             await asyncio.sleep(0.25)
-            task = await self._task(task.id)
+            task = await self.task(task.id)
 
-    async def _anywhere(self, asking: Callable[[Caller], Awaitable[T]]) -> T:
+    async def _anywhere(self, asking: Callable[[Caller], Awaitable[T]], *, first: int | None = None) -> T:
         """Ask one gateway, and if it is not there, or stops, the other."""
-        first = next(self._numbers)
+        first = next(self._numbers) if first is None else first
         for number in itertools.count(first):
             try:
                 return await asking(self._callers[number % 2])
@@ -149,41 +157,52 @@ async def stopped(process: Process) -> float:
 async def test_no_turn_fails_while_gateways_and_agents_are_deployed(pair: Replicas) -> None:
     seen, chance = Seen(), random.Random(7)
     async with AsyncExitStack() as opened:
-        movers: list[Mover] = []
-        for agent in (CALLED, FETCHING):
-            opening = [caller(replica, agent, pair.tokens[who]) for replica in (pair.a, pair.b) for who in ("ada",)]
-            movers.append(Mover([await opened.enter_async_context(each) for each in opening], agent, seen))
+        movers: dict[str, Mover] = {}
+        for agent in pair.agents:
+            clients = [caller(replica, agent, pair.tokens["ada"]) for replica in (pair.a, pair.b)]
+            movers[agent] = Mover([await opened.enter_async_context(each) for each in clients], agent, seen)
 
         async def work() -> None:
             begun_at = time.monotonic()
             async with asyncio.TaskGroup() as tasks:
                 for number in range(TURNS_PER_SECOND * SECONDS):
                     await asyncio.sleep(max(begun_at + number / TURNS_PER_SECOND - time.monotonic(), 0))
-                    mover = movers[number % 2]
-                    if number % TURNS_PER_SECOND in {5, 10}:
-                        tasks.create_task(mover.listens(f"tell {PIECES}"))
-                    else:
-                        way = (mover.waits, mover.leaves, mover.listens)[number % 3]
-                        tasks.create_task(way(f"take {chance.randint(0, 300)}"))
+                    mover = movers[(CALLED, FETCHING)[number % 2]]
+                    way = (mover.waits, mover.leaves, mover.listens)[number % 3]
+                    tasks.create_task(way(f"take {chance.randint(0, 300)}"))
 
         async def deploy() -> None:
-            await asyncio.sleep(2)
+            await asyncio.sleep(1)
+            # two long answers at each gateway, the agents' own streams among what has to end
+            long = [await mover.begins(f"tell {PIECES}", at=at) for mover in movers.values() for at in (0, 1)]
             drained = await stopped(pair.a.process)
             print(f"gateway drained in {drained:.1f} s")
             assert drained < DRAINED_WITHIN
-            for name in (CALLED, FETCHING):
+            for name, mover in movers.items():
+                long += [await mover.begins(f"tell {PIECES}", at=at) for at in (0, 1)]
                 took = await stopped(pair.agents[name])
                 print(f"{name} stopped in {took:.1f} s")
+            for heard in await asyncio.gather(*long):
+                assert heard.state == TaskState.TASK_STATE_COMPLETED, heard
+                assert heard.artifacts in ({}, whole(PIECES)), heard
 
         async with asyncio.timeout(ENDED_WITHIN), asyncio.TaskGroup() as both:
             both.create_task(work())
             both.create_task(deploy())
 
         print(dict(seen.streams), dict(seen.moved))
+        done = Counter(line["turn"] for each in pair.journals.values() for line in each.read() if line["what"] == "did")
+        states: Counter[str] = Counter()
         for agent, task in seen.tasks.values():
-            found = await movers[0 if agent == CALLED else 1]._task(task)
-            assert found.status.state == TaskState.TASK_STATE_COMPLETED, found
-
-
-if __name__ == "__main__":
-    pass
+            found = await movers[agent].task(task)
+            states[TaskState.Name(found.status.state)] += 1
+            if found.status.state != TaskState.TASK_STATE_COMPLETED:
+                print(found.status)
+            for artifact, text in artifacts_of(found).items():
+                check(artifact, text)
+        print(states, len(done), len(seen.tasks), Counter(done.values()))
+    assert set(states) == {"TASK_STATE_COMPLETED"}
+    assert len(done) == TURNS_PER_SECOND * SECONDS
+    assert set(done.values()) == {1}
+    assert not [why for why in seen.streams if why.startswith(("cut", "closed"))]
+    assert seen.streams["told: The gateway is stopping"] >= 2

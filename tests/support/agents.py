@@ -32,6 +32,8 @@ from tests.support.served import Served
 
 T = TypeVar("T")
 SECONDS = 30.0
+ATTEMPT = "turn"
+"""The door of a call that is an attempt at a turn."""
 HTTP = httpx.Client(timeout=SECONDS, trust_env=False)
 """For requests whose connection is not what a test is about; to make a client takes longer than most of them."""
 
@@ -201,6 +203,36 @@ class Door:
         with HTTP.stream("POST", url, content=content, headers=self.sent()) as response:
             yield Events(response)
 
+    def task(self, agent: str, task: str, **params: Any) -> dict[str, Any]:
+        """GetTask over JSON-RPC."""
+        return self.rpc(agent, "GetTask", {"id": task, **params}).json()["result"]
+
+    def tasks(self, agent: str, **params: Any) -> list[dict[str, Any]]:
+        """The first page of ListTasks."""
+        return self.rpc(agent, "ListTasks", params).json()["result"]["tasks"]
+
+    def cancel(self, agent: str, task: str) -> dict[str, Any]:
+        """CancelTask over JSON-RPC."""
+        return self.rpc(agent, "CancelTask", {"id": task}).json()["result"]
+
+    def cancel_all(self, agent: str) -> int:
+        """Cancel whatever is under way; how much that was."""
+        under_way = [
+            task["id"]
+            for state in ("SUBMITTED", "WORKING", "INPUT_REQUIRED")
+            for task in self.tasks(agent, status=f"TASK_STATE_{state}", pageSize=100)
+        ]
+        for task in under_way:
+            self.cancel(agent, task)
+        return len(under_way)
+
+    @contextmanager
+    def subscribed(self, agent: str, task: str) -> Generator["Events"]:
+        """SubscribeToTask over REST, read as it comes."""
+        url = f"{self.of(agent)}/tasks/{task}:subscribe"
+        with HTTP.stream("POST", url, content=b"{}", headers=self.sent()) as response:
+            yield Events(response)
+
     def stream(self, agent: str, *parts: Mapping[str, Any]) -> list[dict[str, Any]]:
         """All events of a stream."""
         with self.streaming(agent, *parts) as events:
@@ -316,10 +348,13 @@ class Audit:
         self._since = datetime.now(UTC)
 
     def decisions(self, *, until: int, **fields: Any) -> list[dict[str, Any]]:
-        """The decisions with these fields, once there are so many."""
+        """The decisions with these fields, once there are so many. Those of attempts, which are made for each turn
+        anew, only where their door is named."""
+        outside = "door" not in fields
 
         def found() -> list[dict[str, Any]]:
-            return [entry for entry in self._new("decision") if fields.items() <= entry.items()]
+            entries = [entry for entry in self._new("decision") if fields.items() <= entry.items()]
+            return [entry for entry in entries if not outside or entry["door"] != ATTEMPT]
 
         eventually(lambda: len(found()) >= until, f"not {until} decisions of {fields} but {found()}")
         return found()

@@ -237,6 +237,7 @@ def _configure(replica: Replica, *, public: str, other: Replica, log: str, nats:
         f"web = {{ allowed_hosts = {json.dumps(hosts)} }}",
         f'log = {{ url = "{log}" }}',
         f'fabric = {{ nats = "{nats}" }}',
+        "limits = { calls_per_principal = 1000 }",  # of one person there are more at a time here than anywhere else
     ]
     _config(replica).write_text("\n".join(lines) + "\n")
 

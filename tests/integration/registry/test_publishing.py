@@ -6,7 +6,7 @@ import pytest
 
 from registry.catalog import Catalog
 from registry.manifest import write_manifest
-from registry.model import AgentName, BadRequest, JsonObject, Refused, SkillId, Unknown
+from registry.model import AgentName, BadRequest, BindingKind, JsonObject, Refused, SkillId, Unknown
 from registry.operations import Registrar
 from registry.readings import Reader
 from registry.store import Store
@@ -285,13 +285,25 @@ def test_bindings_are_outside_revisions(registrar: Registrar, store: Store) -> N
     assert "changes" not in ask(registrar, "Bind", {"name": "pets", "binding": BOUND})
 
 
+def test_an_agent_whose_processes_attach_needs_no_address(registrar: Registrar, store: Store) -> None:
+    answer = publish(registrar, pets(), binding={"kind": "mailbox"})
+    assert outcomes(answer)["pets"] in {"live", "bound"}
+    binding = store.catalog().skills[FIND].binding
+    assert binding is not None
+    assert (binding.kind, binding.targets) == (BindingKind.MAILBOX, ())
+    again = publish(registrar, pets(), binding=BOUND, ifVacant=True)
+    assert "elsewhere" in [change["outcome"] for change in again["changes"]]
+
+
 @pytest.mark.parametrize(
     ("binding", "sentence"),
     [
         ({"targets": ["10.0.0.1:5001"]}, r"10\.0\.0\.1:5001 is not among \[registry\] allowed_targets"),
         ({"targets": ["unix:/tmp/x"]}, "is not host:port"),
         ({"targets": []}, "this one names 0"),
-        ({"kind": "mailbox", "targets": ["127.0.0.1:1"]}, "not offered yet"),
+        ({"kind": "mailbox", "targets": ["127.0.0.1:1"]}, "neither targets nor TLS"),
+        ({"kind": "mailbox", "tls": {}}, "neither targets nor TLS"),
+        ({"kind": "post"}, "use grpc, foreign or mailbox"),
         ({"targets": ["127.0.0.1:1"], "tls": {"ca": "/no/such.pem"}}, r"tls\.ca: /no/such\.pem"),
         ({"targets": ["127.0.0.1:1"], "tls": {"key": "/etc/hostname"}}, "both"),
     ],

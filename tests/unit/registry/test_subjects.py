@@ -29,6 +29,13 @@ def changed(change: Change) -> str:
     return json.dumps(document)
 
 
+def test_who_attaches_does_so_as_the_agent_that_is_named() -> None:
+    known = catalog(agents=[agent("pets", domain="zoo")])
+    assert about("Attach", {"name": "pets"}, known) == PETS
+    assert about("Attach", {"name": "dogs"}, known) is None
+    assert about("Attach", {}, known) is None
+
+
 def test_a_manifest_of_one_agent_and_its_own_skills_is_about_that_agent() -> None:
     assert about("Publish", {"manifest": TEXT}) == PETS
     assert about("Publish", {"manifest": TEXT, "overlay": ""}) == PETS
