@@ -116,11 +116,10 @@ BAD: dict[str, tuple[object, str]] = {
     "an empty id": (message(WORDS, messageId=""), "message.messageId"),
     "no parts": (message(parts=None), "message.parts"),
     "no part": (message(), "message.parts"),
-    "a part of 1.0": (message({"text": "x"}), "message.parts.0"),
     "a part of no kind": (message({"kind": "odd", "text": "x"}), "message.parts.0"),
     "a role of 1.0": (message(WORDS, role="ROLE_USER"), "message.role"),
     "an agent's role": (message(WORDS, role="agent"), "message.role"),
-    "bytes that are none": (message({"kind": "file", "file": {"bytes": "§§§"}}), "message.parts[0].raw"),
+    "bytes that are none": (message({"kind": "file", "file": {"bytes": "§§§"}}), "message.parts[0]"),
     "half a byte": (message(WORDS, {"kind": "file", "file": {"bytes": "x"}}), "message.parts[1]"),
     "data that is none": (message({"kind": "data", "data": 5}), "message.parts.0"),
     "wrapped data without it": (
@@ -141,7 +140,7 @@ def test_what_is_wrong_is_said_by_its_place(url: str, ada: Mapping[str, str], ca
 
 
 @pytest.mark.parametrize("method", ["tasks/get", "tasks/cancel", "tasks/resubscribe"])
-@pytest.mark.parametrize("params", [{}, {"id": 5}, {"id": None}, [], "x"])
+@pytest.mark.parametrize("params", [{}, {"id": 5}, {"id": None}, []])
 def test_a_task_is_named_by_a_text(url: str, ada: Mapping[str, str], method: str, params: object) -> None:
     assert error_of(rpc(url, method, params, ada))[0] == INVALID
 

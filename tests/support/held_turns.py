@@ -182,9 +182,10 @@ class Room:
 
 
 @asynccontextmanager
-async def opened_room(path: Path, *, fabric: Fabric | None = None) -> AsyncGenerator[Room]:
-    """The log at this path; several may have it open."""
-    async with open_log(f"sqlite:///{path}", fabric=fabric or InProcessFabric(), poll=0.1) as opened:
+async def opened_room(log: Path | str, *, fabric: Fabric | None = None) -> AsyncGenerator[Room]:
+    """The log in this file, or at this URL; several may have it open."""
+    url = log if isinstance(log, str) else f"sqlite:///{log}"
+    async with open_log(url, fabric=fabric or InProcessFabric(), poll=0.1) as opened:
         tokens = TurnTokens(issuer="http://127.0.0.1:8420", key=_KEY)
         yield Room(opened=opened, desk=ConversationDesk(opened), tokens=tokens)
 

@@ -18,6 +18,8 @@ from registry.model import BadRequest, InterchangeError, Part, Refused, TooLarge
 from tests.support.held_turns import CLERK, Heard, Room, finish_id, said_id
 from tests.support.until import until
 
+pytestmark = pytest.mark.parametrize("room", ["sqlite", "postgres"], indirect=True)
+
 DEEP: Any = json.loads("[" * 31 + "]" * 31)
 
 

@@ -186,6 +186,17 @@ async def test_places_and_owners_get_their_shares_and_those_who_wait_longest_are
     assert [channel.turn for channel in await room.here.claim(claim(shares=shares, in_hand=in_hand))] == [last.turn]
 
 
+async def test_a_place_where_many_owners_wait_does_not_stand_in_front_of_others(room: Room) -> None:
+    conversation = await room.conversation()
+    for n in range(30):
+        await room.channel(of=conversation, place="slow", owner=f"owner {n}", at=NOW - 100 + n)
+    late = await room.channel(of=conversation, place="quick", owner="late", at=NOW)
+
+    claimed = await room.here.claim(claim(shares=Shares(total=10, place=4, owner=3)))
+    assert sorted(channel.place for channel in claimed) == ["quick"] + ["slow"] * 4
+    assert claimed[-1].turn == late.turn
+
+
 async def test_a_claim_may_be_restricted_to_some_conversations(room: Room) -> None:
     one, other = await room.channel(), await room.channel()
     (held,) = await room.here.claim(replace(claim(), among=[one.conversation]))
