@@ -4,7 +4,7 @@ Raw handler, ready events, no token looked at. Run: `python -m bench.echo`; prin
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
 import grpc
@@ -23,7 +23,8 @@ async def converse(request: bytes, _: Any) -> AsyncIterator[bytes]:
     yield ENDS[pieces]
 
 
-async def main() -> None:
+async def serve(converse: Callable[[bytes, Any], AsyncIterator[bytes]]) -> None:
+    """Answer with what a raw handler says, until the process ends."""
     untyped = cast("Any", grpc)
     server = untyped.aio.server()
     handlers = {"Converse": untyped.unary_stream_rpc_method_handler(converse)}
@@ -36,4 +37,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(serve(converse))

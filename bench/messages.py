@@ -36,9 +36,9 @@ def main() -> None:
         stack.enter_context(running("-m", "bench.sink", str(sink)))
         wait_for(sink)
         facts, pid = stack.enter_context(demo({"INTERCHANGE_TELEMETRY_OTLP_ENDPOINT": f"http://127.0.0.1:{sink}"}))
-        service = _address(stack.enter_context(running("examples/hiring/candidates.py", "--listen", "127.0.0.1:0")))
-        agent = _address(stack.enter_context(running("-m", "bench.echo")))
-        _publish(facts, [_manifest(ECHO, domain="hiring")], target=agent)
+        service = address_of(stack.enter_context(running("examples/hiring/candidates.py", "--listen", "127.0.0.1:0")))
+        agent = address_of(stack.enter_context(running("-m", "bench.echo")))
+        publish(facts, [manifest_of(ECHO, domain="hiring")], target=agent)
         driver = Driver(stack.enter_context(running("-m", "bench.driver")))
         floors = [
             _floor(stack, "floor of a call", service, METHOD, _get(), "unary"),
@@ -49,11 +49,11 @@ def main() -> None:
         found = measure(driver, [*floors, *ours], connections=CONNECTIONS, rounds=rounds, seconds=seconds)
         _report(found)
         for start in range(0, MANY, 500):
-            _publish(facts, [_manifest(f"agent_{start + number}", domain="many") for number in range(500)])
+            publish(facts, [manifest_of(f"agent_{start + number}", domain="many") for number in range(500)])
         many = measure(driver, ours, connections=CONNECTIONS, rounds=rounds, seconds=seconds)
         for name, played in many.items():
-            ratio = _median(played, "cpu_per_call") / _median(found[name], "cpu_per_call")
-            print(f"{name:28} with {MANY:,} agents more: {ratio:.2f}x the CPU, {_errors(played)} errors")
+            ratio = median(played, "cpu_per_call") / median(found[name], "cpu_per_call")
+            print(f"{name:28} with {MANY:,} agents more: {ratio:.2f}x the CPU, {errors(played)} errors")
 
 
 def _messages(facts: dict[str, Any], pid: int) -> list[Server]:
@@ -78,7 +78,7 @@ def _messages(facts: dict[str, Any], pid: int) -> list[Server]:
 
 
 def _report(found: dict[str, list[Round]]) -> None:
-    call = _median(found["gateway"], "cpu_per_call")
+    call = median(found["gateway"], "cpu_per_call")
     floors = {
         "gateway": "floor of a call",
         "SendMessage to a skill": "floor of a call",
@@ -87,19 +87,19 @@ def _report(found: dict[str, list[Round]]) -> None:
         "SendStreamingMessage": "floor of a stream",
     }
     for name, played in found.items():
-        cpu, rate = _median(played, "cpu_per_call"), _median(played, "calls_per_second")
-        line = f"{name:28} {rate:6.0f}/s  {cpu * 1e6:6.0f} µs CPU  p50 {_median(played, 'p50') * 1000:5.1f} ms"
+        cpu, rate = median(played, "cpu_per_call"), median(played, "calls_per_second")
+        line = f"{name:28} {rate:6.0f}/s  {cpu * 1e6:6.0f} µs CPU  p50 {median(played, 'p50') * 1000:5.1f} ms"
         if floor := floors.get(name):
-            beside = rate / _median(found[floor], "calls_per_second")
+            beside = rate / median(found[floor], "calls_per_second")
             line += f"  {beside:.2f} of the floor's rate, {cpu / call:.2f}x the CPU of tools/call"
-        print(f"{line}  {_errors(played)} errors")
+        print(f"{line}  {errors(played)} errors")
 
 
-def _median(played: list[Round], figure: str) -> float:
+def median(played: list[Round], figure: str) -> float:
     return statistics.median(getattr(one, figure) for one in played)
 
 
-def _errors(played: list[Round]) -> int:
+def errors(played: list[Round]) -> int:
     return sum(one.errors for one in played)
 
 
@@ -122,11 +122,11 @@ def _turn(pieces: int) -> bytes:
     return wire.Turn(turn_id="t", agent=ECHO, input=[said]).SerializeToString()
 
 
-def _manifest(name: str, *, domain: str) -> dict[str, Any]:
+def manifest_of(name: str, *, domain: str) -> dict[str, Any]:
     return json.loads(write_manifest({"name": name, "domain": domain, "description": "Says what it is told."}))
 
 
-def _publish(facts: dict[str, Any], manifests: list[dict[str, Any]], *, target: str = "127.0.0.1:1") -> None:
+def publish(facts: dict[str, Any], manifests: list[dict[str, Any]], *, target: str = "127.0.0.1:1") -> None:
     """Publish agents as one manifest, as the security team does."""
     whole = {**manifests[0], "agents": [agent for manifest in manifests for agent in manifest["agents"]]}
     with tempfile.TemporaryDirectory() as folder:
@@ -137,7 +137,7 @@ def _publish(facts: dict[str, Any], manifests: list[dict[str, Any]], *, target: 
         subprocess.run([*command, *place], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
 
 
-def _address(process: "subprocess.Popen[str]") -> str:
+def address_of(process: "subprocess.Popen[str]") -> str:
     assert process.stdout is not None
     return process.stdout.readline().split()[1]
 

@@ -69,6 +69,7 @@ def http_request(path: str, body: dict[str, Any], headers: dict[str, str], port:
 class Round:
     """One round of load on one server."""
 
+    calls: int
     calls_per_second: float
     cpu_per_call: float
     p50: float
@@ -97,6 +98,7 @@ class Driver:
         self._process.stdin.flush()
         found = json.loads(self._process.stdout.readline())
         return Round(
+            calls=found["calls"],
             calls_per_second=found["calls"] / found["seconds"],
             cpu_per_call=(cpu_seconds(pid) - before) / found["calls"],
             p50=found["p50"],

@@ -35,6 +35,9 @@ GRACE = 3.0
 """Seconds that calls in hand have to finish once the process is told to stop."""
 LAST_WORDS = 1.0
 """Seconds of these in which the callers of what did not finish are told so."""
+KEPT = 75
+"""Seconds that a connection stays open between two requests: longer than clients keep theirs (5 s is what most Python
+clients do), so that nobody sends a request into a connection that is just being closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,7 @@ def _http_server(gateway: Gateway, config: Config) -> _HttpServer:
         server_header=False,
         date_header=False,
         timeout_graceful_shutdown=int(GRACE),
+        timeout_keep_alive=KEPT,
         backlog=2048,
     )
     return _HttpServer(settings, drain=lambda: gateway.drain(GRACE - LAST_WORDS))

@@ -23,13 +23,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Router
 from starlette.types import Message, Receive, Scope, Send
 
-from gateway.a2a.asked import ASKED, OLDEST, Asked, activated, read_asked, version_of
+from gateway.a2a.asked import ASKED, OLDEST, Asked, Revision, activated, read_asked, version_of
 from gateway.a2a.bindings import JsonRpc, Rest, operations
 from gateway.a2a.card_desk import CardDesk
 from gateway.a2a.contexts import context_of
 from gateway.a2a.grpc import GrpcBinding
 from gateway.a2a.handler import Handle, Handler
-from gateway.a2a.older import newer_params, revision_of_rest, revision_of_rpc
+from gateway.a2a.older import newer_params_of_rest, newer_params_of_rpc, revision_of_rest, revision_of_rpc
 from gateway.a2a.older_bindings import OlderRest
 from gateway.a2a.reading import look_around, look_at
 from gateway.bodies import JSON_KEY
@@ -154,12 +154,11 @@ class A2aFace:
     ) -> None:
         """An operation of an agent that the caller may list."""
         is_rpc = place.rest in _RPC
-        params = _params(scope) if is_rpc else scope.get(JSON_KEY)
-        revision = revision_of_rpc(version_of(scope), scope.get(JSON_KEY)) if is_rpc else revision_of_rest(place.rest)
+        params, revision = _params(scope, is_rpc=is_rpc), _revision(scope, place, is_rpc=is_rpc)
+        if revision == OLDEST:
+            params = newer_params_of_rpc(params) if is_rpc else newer_params_of_rest(params)
         skills = partial(self._sight.skills_of, verified, entry)
-        asked = read_asked(
-            scope, entry, skills, params=newer_params(params) if revision == OLDEST else params, revision=revision
-        )
+        asked = read_asked(scope, entry, skills, params=params, revision=revision)
         scope[ASKED] = asked
         answering = _naming_extensions(send, activated(asked))
         attributes = {names.OPERATION: "invoke_agent", names.AGENT_NAME: entry.agent.name}
@@ -242,10 +241,17 @@ class _Contexts(ServerCallContextBuilder):
         return context_of(request.scope[ASKED], receive=request.receive, opened=request.scope[_OPENED])
 
 
-def _params(scope: Scope) -> object:
-    """What a request over JSON-RPC gives to its method."""
+def _params(scope: Scope, *, is_rpc: bool) -> object:
+    """What a request gives to its operation."""
     body: object = scope.get(JSON_KEY)
+    if not is_rpc:
+        return body
     return cast("dict[str, object]", body).get("params") if isinstance(body, dict) else None
+
+
+def _revision(scope: Scope, place: Place, *, is_rpc: bool) -> Revision:
+    """The revision of A2A whose words a request is in."""
+    return revision_of_rpc(version_of(scope), scope.get(JSON_KEY)) if is_rpc else revision_of_rest(place.rest)
 
 
 def _naming_extensions(send: Send, extensions: Sequence[str]) -> Send:

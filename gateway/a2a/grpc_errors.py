@@ -39,13 +39,19 @@ def ended(error: A2AError) -> Ended:
     code = grpc.StatusCode[mapping.grpc_status]
     sentence = cut(error.message, most=SENTENCE)
     status = status_pb2.Status(code=cast("int", code.value[0]), message=sentence)
-    found = cast("Mapping[str, Any] | None", error.data)  # pyright: ignore[reportUnknownMemberType]
-    data = {} if found is None else found  # faults are in it even where it has no members
+    data = _data(error)
     said = {name: value for name, value in data.items() if isinstance(value, str)}
     status.details.add().Pack(error_details_pb2.ErrorInfo(reason=mapping.reason, domain=DOMAIN, metadata=said))
     if faults := cast("Sequence[Mapping[str, str]]", data.get("errors") or ()):
         status.details.add().Pack(_bad_request(faults))
     return Ended(code, sentence, ((DETAILS, status.SerializeToString()),))
+
+
+def _data(error: A2AError) -> Mapping[str, Any]:
+    """What an error says beside its sentence; faults are in there even where it has no members."""
+    found = cast("Mapping[str, Any] | None", error.data)  # pyright: ignore[reportUnknownMemberType]
+    nothing: Mapping[str, Any] = {}
+    return nothing if found is None else found
 
 
 def _bad_request(faults: Iterable[Mapping[str, str]]) -> error_details_pb2.BadRequest:

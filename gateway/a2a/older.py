@@ -6,7 +6,7 @@ request is in, what its JSON says in the words of 1.0, and whose fault it is whe
 
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from a2a.compat.v0_3 import conversions
 from a2a.compat.v0_3 import types as older
@@ -26,7 +26,8 @@ REST: Final = "/v1/"
 STREAMS: Final = frozenset({"message/stream", "tasks/resubscribe"})
 
 Written = TypeVar("Written")
-Sent = older.Task | older.Message
+Sent: TypeAlias = older.Task | older.Message
+Json: TypeAlias = Mapping[str, object]
 
 
 def revision_of_rpc(said: str, body: object) -> Revision:
@@ -41,22 +42,29 @@ def revision_of_rest(rest: str) -> Revision:
     return OLDEST if rest.startswith(REST) else VERSION
 
 
-def newer_params(params: object) -> object:
-    """The message of a request in 0.3, as 1.0 would have it: its parts, and of these what the parser does not keep."""
-    message = _member(params, "message", "request")
-    parts = _member(message, "parts", "content")
-    if not isinstance(parts, list):
-        return None
-    return {"message": {"parts": [_newer_part(part) for part in cast("list[object]", parts)]}}
+def newer_params_of_rpc(params: object) -> object:
+    """The message of a request over JSON-RPC as 1.0 would have it: of its parts, what the parser does not keep."""
+    return _newer(_member(_member(params, "message"), "parts"), _part_of_rpc)
 
 
-def _newer_part(part: object) -> Mapping[str, object]:
-    found = _member(part, "data")
-    if found is None:
-        return {"raw": _member(_member(part, "file"), "bytes")}
-    if _member(part, "kind") is None:  # over REST, a data part has its data inside
-        return {"data": _member(found, "data")}
-    return {"data": _member(found, "value") if _member(_member(part, "metadata"), "data_part_compat") else found}
+def newer_params_of_rest(params: object) -> object:
+    """The same of a request over REST, which has other names."""
+    return _newer(_member(_member(params, "message", "request"), "content"), _part_of_rest)
+
+
+def _newer(parts: object, part: Callable[[object], Json]) -> object:
+    return {"message": {"parts": list(map(part, cast("list[object]", parts)))}} if isinstance(parts, list) else None
+
+
+def _part_of_rpc(part: object) -> Json:
+    data, is_wrapped = _member(part, "data"), _member(_member(part, "metadata"), "data_part_compat")
+    return {"data": _member(data, "value") if is_wrapped else data, "raw": _member(_member(part, "file"), "bytes")}
+
+
+def _part_of_rest(part: object) -> Json:
+    written = _member(_member(part, "file"), "fileWithBytes", "file_with_bytes")
+    data, is_wrapped = _member(_member(part, "data"), "data"), _member(_member(part, "metadata"), "data_part_compat")
+    return {"data": _member(data, "value") if is_wrapped else data, "raw": written}
 
 
 def _member(value: object, *names: str) -> object:

@@ -18,6 +18,7 @@ from google.protobuf.message import DecodeError
 from interchange.v1 import work_pb2 as wire
 
 from adapters.mailbox.attachments import Attachment, Attachments
+from adapters.text import clean
 from gateway.facts import FactFinder
 from gateway.limits import PrincipalLimits
 from gateway.live import Live
@@ -116,7 +117,7 @@ class WorkFace:
             self._open.add(opened)
             try:
                 self._check(opened)  # what is in force may have changed while it was decided
-                logger.info("an agent attached", extra={"agent": agent, "library": hello.library[:80]})
+                logger.info("an agent attached", extra={"agent": agent, "library": clean(hello.library, 80)})
                 await self._work(context, attachment, send, seconds=verified.expires_at - time.time())
             finally:
                 self._open.discard(opened)

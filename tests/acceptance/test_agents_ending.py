@@ -1,9 +1,12 @@
 """What ends an answer from outside: other policies, another catalog, the end of the gateway. Its caller is told."""
 
 import signal
+import sqlite3
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from interchange.v1 import registry_pb2
@@ -25,7 +28,7 @@ from tests.support.odd_agent import OddAgent, eventually, odd_agent
 from tests.support.office import POLICIES, office
 from tests.support.served import Served
 
-FAILED, REJECTED = "TASK_STATE_FAILED", "TASK_STATE_REJECTED"
+REJECTED, CANCELED = "TASK_STATE_REJECTED", "TASK_STATE_CANCELED"
 NOT_USERS = '\n@id("nobody") forbid (principal == Person::"ada", action in Action::"use", resource);\n'
 NOT_CLERKS = '\n@id("no-clerks") forbid (principal == Agent::"clerk", action in Action::"use", resource);\n'
 
@@ -80,6 +83,15 @@ def door(gateway: Served, persona: str) -> Door:
     return Door(gateway.url, gateway.token(persona))
 
 
+def reason_of(events: Sequence[Mapping[str, Any]]) -> str:
+    """Why a stream ended: its turn did, or nothing more may be told of it."""
+    last = events[-1]
+    if "error" in last:
+        return last["error"]["message"]
+    assert end_of(events)[:2] == (REJECTED, "denied")
+    return end_of(events)[2]
+
+
 def test_a_stream_that_is_no_longer_allowed_ends_with_the_reason(
     gateway: Served, odd: OddAgent, policies: Policies
 ) -> None:
@@ -91,15 +103,16 @@ def test_a_stream_that_is_no_longer_allowed_ends_with_the_reason(
         of_ada.first()
         of_bob.first()
         policies.load(POLICIES + NOT_USERS)
-        state, code, said = end_of(list(of_ada))
-        assert (state, code) == (REJECTED, "denied")
-        assert said.startswith("It was ended, because it is no longer allowed")
+        assert reason_of(list(of_ada)).startswith("It was ended, because it is no longer allowed")
         assert odd.cancelled.acquire(timeout=10)
-        assert not odd.cancelled.acquire(blocking=False), "the stream of somebody else was ended"
+        assert not odd.cancelled.acquire(blocking=False), "the turn of somebody else was ended"
         policies.load(POLICIES)
-    assert odd.cancelled.acquire(timeout=10)
     calls = {entry["call"] for entry in audit.decisions(until=2, target="agent:oddity", verdict="allow")}
     assert sorted(audit.outcome(call) for call in calls) == ["cancelled", "denied"]
+    (task,) = door(gateway, "ada").tasks("oddity", pageSize=1)
+    assert state_of(task)[:2] == (REJECTED, "denied")
+    assert door(gateway, "bob").cancel_all("oddity") == 1
+    assert odd.cancelled.acquire(timeout=10)
 
 
 def test_a_message_that_is_no_longer_allowed_ends_with_the_reason(
@@ -122,6 +135,8 @@ def test_policies_that_allow_it_still_leave_a_stream_alone(gateway: Served, odd:
         policies.load(POLICIES + '\n@id("other") forbid (principal == Person::"eve", action, resource);\n')
         policies.load(POLICIES)
         assert not odd.cancelled.acquire(blocking=False)
+        assert door(gateway, "ada").cancel_all("oddity") == 1
+        assert end_of(list(events))[0] == CANCELED
     assert odd.cancelled.acquire(timeout=10)
 
 
@@ -136,7 +151,7 @@ def test_a_turn_ends_for_all_when_a_link_in_its_chain_may_no_longer(
             with asking.streaming("oddity", text("tick")) as events:
                 events.first()
                 policies.load(POLICIES + NOT_CLERKS)
-                assert end_of(list(events))[:2] == (REJECTED, "denied")
+                assert reason_of(list(events)).startswith("It was ended, because it is no longer allowed")
             assert odd.cancelled.acquire(timeout=10)
             assert words_of(turn.let_go()) == "held"  # for Ada may still ask the clerk
 
@@ -156,9 +171,7 @@ def retire_in_the_middle(gateway: Served, odd: OddAgent) -> None:
         events.first()
         with operators_desk(gateway) as ask:
             ask("Retire", registry_pb2.RetireRequest(name="deputy", reason="It is not needed."))
-        state, code, said = end_of(list(events))
-    assert (state, code) == (REJECTED, "denied")
-    assert said.startswith("It was ended, because it is no longer allowed")
+        assert reason_of(list(events)).startswith("It was ended, because it is no longer allowed")
     assert odd.cancelled.acquire(timeout=10)
     assert door(gateway, "ada").send("deputy", text("hello")).status_code == 404
 
@@ -171,14 +184,16 @@ def test_an_agent_that_is_bound_elsewhere_finishes_what_it_has_begun(gateway: Se
         assert words_of(door(gateway, "ada").send("clerk", text("hello"))) == "hello"
         assert len(other.turns) == 1
         assert not odd.cancelled.acquire(blocking=False)
+        assert door(gateway, "ada").cancel_all("clerk") == 1
+        assert end_of(list(events))[0] == CANCELED
     assert odd.cancelled.acquire(timeout=10)
 
 
-def test_a_gateway_that_stops_ends_its_streams_and_messages(odd: OddAgent, tmp_path: Path) -> None:
+def test_a_gateway_that_stops_says_so_and_gives_its_turns_back(odd: OddAgent, tmp_path: Path) -> None:
     with office(tmp_path) as served:
         publish_as_operator(served, {"name": "oddity", "domain": "office"}, odd.target)
-        ada, answers = door(served, "ada"), list[tuple[str, str, str]]()
-        thread = threading.Thread(target=lambda: answers.append(state_of(result_of(ada.send("oddity", text("hang"))))))
+        ada, answers = door(served, "ada"), list[dict[str, Any]]()
+        thread = threading.Thread(target=lambda: answers.append(ada.send("oddity", text("hang")).json()))
         with ada.streaming("oddity", text("tick")) as events:
             events.first()
             thread.start()
@@ -187,13 +202,19 @@ def test_a_gateway_that_stops_ends_its_streams_and_messages(odd: OddAgent, tmp_p
             served.process.send_signal(signal.SIGTERM)
             told = list(events)
         thread.join()
-        for end in (end_of(told), answers[0]):
-            assert end[:2] == (FAILED, "unavailable")
-            assert end[2].startswith("The gateway is stopping")
+        for end in (told[-1], answers[0]):
+            assert end["error"]["message"].startswith("The gateway is stopping")
         assert odd.cancelled.acquire(timeout=10)
         assert odd.cancelled.acquire(timeout=10)
         assert served.process.wait(10) == 0
         assert "Traceback" not in served.log()
+    assert states_in(served.state / "log.db") == {"queued"}
+
+
+def states_in(log: Path) -> set[str]:
+    """What the turns of a log are by now."""
+    with closing(sqlite3.connect(log)) as connection:
+        return {state for (state,) in connection.execute("SELECT state FROM turn")}
 
 
 def test_what_ends_in_time_is_not_cut_short_by_the_end_of_the_gateway(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from a2a.types import CancelTaskRequest, GetTaskRequest, StreamResponse, SubscribeToTaskRequest, Task, TaskState
+from a2a.types import StreamResponse, Task, TaskState
 from a2a.utils.errors import TaskNotCancelableError
 
 from tests.support.postgres import shared_server
@@ -65,7 +65,7 @@ class Desk:
 
     async def task(self, replica: Replica, agent: str, task: str) -> Task:
         """A task as it stands, with all of its messages."""
-        return await (await self.at(replica, agent)).plain.get_task(GetTaskRequest(id=task))
+        return await (await self.at(replica, agent)).task(task)
 
     async def ended(self, replica: Replica, agent: str, task: str) -> Task:
         """A task, once it is over."""
@@ -103,8 +103,7 @@ class Following:
 
 
 async def subscribed(desk: Desk, replica: Replica, agent: str, task: str) -> Following:
-    client = (await desk.at(replica, agent)).streaming
-    return Following(client.subscribe(SubscribeToTaskRequest(id=task)))
+    return Following((await desk.at(replica, agent)).subscribe(task))
 
 
 def logged(pair: Replicas, task: Task) -> list[dict[str, Any]]:
@@ -143,6 +142,13 @@ async def test_a_task_is_followed_at_the_other_gateway(pair: Replicas, desk: Des
     following = await subscribed(desk, pair.b, agent, begun.id)
     await following.heard_until(lambda heard: 0 < heard.pieces < PIECES / 2)  # it is told while it happens
     await same_everywhere(pair, desk, agent, await following.to_the_end())
+
+
+async def test_an_agent_calls_back_at_a_gateway_that_does_not_run_its_turn(pair: Replicas, desk: Desk) -> None:
+    """Agents know gateway `a`; the turn is in hand at `b`, and its token holds at both."""
+    task = await (await desk.at(pair.b, CALLED)).send(f"ask {FETCHING}")
+    assert task.status.state == TaskState.TASK_STATE_COMPLETED, task.status
+    assert artifacts_of(task)["answer"] == "0 1 2 "
 
 
 async def test_without_a_fabric_nothing_is_lost(pair: Replicas, desk: Desk) -> None:
@@ -198,7 +204,7 @@ async def test_a_task_is_cancelled_at_the_other_gateway(pair: Replicas, desk: De
     await until(lambda: noted(pair, agent, begun.id, "begun") is not None)
 
     asked_at = time.monotonic()
-    cancelled = await (await desk.at(pair.b, agent)).plain.cancel_task(CancelTaskRequest(id=begun.id))
+    cancelled = await (await desk.at(pair.b, agent)).cancel(begun.id)
     assert cancelled.status.state == TaskState.TASK_STATE_CANCELED
 
     await until(lambda: noted(pair, agent, begun.id, "cancelled") is not None)
@@ -226,9 +232,8 @@ async def test_no_cancellation_is_lost_in_a_race_with_the_end(pair: Replicas, de
             taking, wait = chance.randint(0, 20), chance.uniform(0, 0.03)
             begun = await chance.choice(callers[agent]).send(f"take {taking}", wait=False)
             await asyncio.sleep(wait)
-            asked = CancelTaskRequest(id=begun.id)
             try:
-                answered = (await chance.choice(callers[agent]).plain.cancel_task(asked)).status.state
+                answered = (await chance.choice(callers[agent]).cancel(begun.id)).status.state
                 assert answered == TaskState.TASK_STATE_CANCELED
             except TaskNotCancelableError:
                 answered = TaskState.TASK_STATE_COMPLETED

@@ -174,7 +174,9 @@ def _entry(name: str, binding: Binding | None) -> AgentEntry:
 
 
 @asynccontextmanager
-async def attaching_door(folder: Path, *, limits: MailboxLimits = MAILBOX_LIMITS) -> AsyncGenerator[Door]:
+async def attaching_door(
+    folder: Path, *, limits: MailboxLimits = MAILBOX_LIMITS, port: int = 0
+) -> AsyncGenerator[Door]:
     """The door, open; `desk` and `clerk` may attach there, `caller` is called, and nobody else is registered."""
     live = Live(_in_force("", CAST, version=1))
     attachments, facts = Attachments(limits), FactFinder(environment="test")
@@ -189,7 +191,7 @@ async def attaching_door(folder: Path, *, limits: MailboxLimits = MAILBOX_LIMITS
     )
     door = Door(attachments, live)
     server, port = await serve_platform(
-        "127.0.0.1:0",
+        f"127.0.0.1:{port}",
         handle=corridor.handle,
         verify=door.verify,
         workplace=Workplace(attachments=attachments, live=live, facts=facts),

@@ -1,8 +1,9 @@
 """An agent as a process of its own, which does what it is told and notes it in a file: `python -m` this module.
 
-What it is told is the text of the message: `tell N` (say N numbered pieces, a table that grows beside them, and a note
-as a message of its own after every forty), `hold` (until nobody waits any more), `take MILLISECONDS`. A delivery that
-it has done before it does not do again, however often it comes and whichever process of the agent had it.
+What it is told is the text of the message: `tell N` (N numbered pieces, a table that grows beside them, and a note as a
+message of its own after every forty), `hold` (until nobody waits any more), `ask AGENT` (to tell three pieces), `take
+MILLISECONDS`. A delivery that it has done before it does not do again, however often it comes and whichever process of
+the agent had it.
 """
 
 import argparse
@@ -86,6 +87,8 @@ async def answer_to(turn: TurnInHand, journal: Journal) -> AsyncIterator[str | a
             case "hold":
                 yield "holding"
                 await asyncio.Event().wait()
+            case "ask":
+                yield (await turn.gateway.ask(number, "tell 3")).text
             case _:
                 await asyncio.sleep(int(number) / 1000)
                 journal.do_once(turn)

@@ -13,16 +13,29 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, cast
 from uuid import uuid4
 
+import grpc
+import grpc.aio
 import httpx
-from a2a.client import Client, ClientConfig, ClientFactory
-from a2a.types import AgentCard, Message, Part, Role, SendMessageRequest, StreamResponse
+from a2a.client import Client, ClientCallContext, ClientConfig, ClientFactory
+from a2a.types import (
+    AgentCard,
+    CancelTaskRequest,
+    GetTaskRequest,
+    Message,
+    Part,
+    Role,
+    SendMessageRequest,
+    StreamResponse,
+    SubscribeToTaskRequest,
+    Task,
+)
 from google.protobuf.json_format import ParseDict
 
 from policies.identity.dev_issuer.secret import agent_credentials
@@ -63,6 +76,9 @@ POLICIES = """
 permit (principal in Group::"operators", action in [Action::"publish", Action::"pin"], resource is Catalog);
 @id("operators.log") permit (principal in Group::"operators", action == Action::"read_conversation", resource);
 """
+
+BINDINGS = ("JSONRPC", "HTTP+JSON", "GRPC")
+"""The bindings of A2A, by the names that cards have for them."""
 
 CALLED = "called"
 """The agent that gateways call at its address."""
@@ -119,6 +135,14 @@ class Process:
         cast("IO[str]", process.stdout).close()
         self.running = None
         return code
+
+    def freeze(self) -> None:
+        """Have it stand still."""
+        self._process().send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Have it go on."""
+        self._process().send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """End it as a power cut would, at once."""
@@ -185,7 +209,7 @@ class Replicas:
 @contextmanager
 def replicas(folder: Path, log: str) -> Generator[Replicas]:
     """Both gateways on the log at a PostgreSQL URL whose database is empty, and both agents."""
-    a, b = (_replica(folder / name) for name in "ab")
+    a, b = (replica_in(folder / name) for name in "ab")
     with ExitStack() as opened:
         nats = opened.enter_context(running_nats())
         for replica, other in ((a, b), (b, a)):
@@ -194,11 +218,11 @@ def replicas(folder: Path, log: str) -> Generator[Replicas]:
         subprocess.run([sys.executable, "-m", "gateway.cli", *upgrade], check=True, capture_output=True, timeout=60)
         opened.callback(a.process.stop)
         a.process.start()
-        _share_keys(a, b)
+        share_keys(a, b)
         opened.callback(b.process.stop)
         b.process.begin()
         agents, journals = dict[str, Process](), dict[str, Journal]()
-        called = f"127.0.0.1:{_free_port()}"
+        called = f"127.0.0.1:{free_port()}"
         for name, where in ((CALLED, ["--listen", called]), (FETCHING, ["--gateway", b.url])):
             journals[name] = Journal(folder / f"{name}.jsonl")
             agents[name] = _agent(name, where, a=a, folder=folder, journal=journals[name])
@@ -209,15 +233,17 @@ def replicas(folder: Path, log: str) -> Generator[Replicas]:
         assert agents[CALLED].ready() == f"published {CALLED}\n"
         publish_as_operator(b.served, {"name": CALLED, "domain": "office"}, called)
         tokens = {name: a.served.token(name) for name in ("ada", "bob", "operator")}
-        _wait_until(lambda: all(_knows(replica, FETCHING, tokens["ada"]) for replica in (a, b)))
+        wait_until(lambda: all(knows(replica, FETCHING, tokens["ada"]) for replica in (a, b)))
         yield Replicas(a=a, b=b, nats=nats, agents=agents, journals=journals, tokens=tokens)
 
 
-def _replica(folder: Path) -> Replica:
+def replica_in(folder: Path, *, program: str = "gateway.cli", environment: Mapping[str, str] | None = None) -> Replica:
+    """A gateway that has not been started. `program` is the module to run; another one may be it with a fault."""
     folder.mkdir(parents=True)
-    url, grpc = f"http://127.0.0.1:{_free_port()}", f"127.0.0.1:{_free_port()}"
-    command = ["gateway.cli", "serve", "--json", "--config", str(folder / "interchange.toml")]
-    return Replica(folder, url, grpc, Process([*command, "--state", str(folder / "state")], folder))
+    url, grpc = f"http://127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+    command = [program, "serve", "--json", "--config", str(folder / "interchange.toml")]
+    process = Process([*command, "--state", str(folder / "state")], folder, environment=environment)
+    return Replica(folder, url, grpc, process)
 
 
 def _config(replica: Replica) -> Path:
@@ -242,7 +268,8 @@ def _configure(replica: Replica, *, public: str, other: Replica, log: str, nats:
     _config(replica).write_text("\n".join(lines) + "\n")
 
 
-def _share_keys(a: Replica, b: Replica) -> None:
+def share_keys(a: Replica, b: Replica) -> None:
+    """Have gateway `b`, which has not been started, sign and seal with the keys of gateway `a`."""
     state = b.folder / "state"
     state.mkdir(mode=0o700)
     shutil.copytree(a.folder / "state" / "keys", state / "keys")
@@ -256,7 +283,8 @@ def _agent(name: str, where: Sequence[str], *, a: Replica, folder: Path, journal
     return Process(command, own, environment=agent_credentials(a.folder / "state", name))
 
 
-def _knows(replica: Replica, agent: str, token: str) -> bool:
+def knows(replica: Replica, agent: str, token: str) -> bool:
+    """Whether a gateway has an agent in its catalog."""
     headers = {"authorization": f"Bearer {token}"}
     return httpx.get(_card_url(replica.url, agent), headers=headers, trust_env=False).status_code == 200
 
@@ -265,13 +293,15 @@ def _card_url(url: str, agent: str) -> str:
     return f"{url}/agents/{agent}/.well-known/agent-card.json"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody has."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
-def _wait_until(holds: Callable[[], bool]) -> None:
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait for processes; not for ever."""
     deadline = time.monotonic() + READY_SECONDS
     while not holds():
         assert time.monotonic() < deadline, "it has not come true"
@@ -287,41 +317,66 @@ class Caller:
 
     streaming: Client
     plain: Client
+    who: ClientCallContext
 
-    async def send(self, text: str, *, wait: bool = True, message: str = "", context: str = "") -> Any:
+    async def send(self, text: str, *, wait: bool = True, message: str = "") -> Task:
         """SendMessage: the task that came of it."""
-        request = request_of(text, message=message, context=context)
+        request = _request(text, message)
         request.configuration.return_immediately = not wait
-        async for event in self.plain.send_message(request):
-            return event.task
-        raise AssertionError("nothing came of a message")
+        return [event.task async for event in self.plain.send_message(request, context=self.who)][-1]
 
-    def stream(self, text: str, *, message: str = "", context: str = "") -> AsyncGenerator[StreamResponse]:
+    def stream(self, text: str, *, message: str = "") -> AsyncIterator[StreamResponse]:
         """SendStreamingMessage: its events."""
-        request = request_of(text, message=message, context=context)
-        return cast("AsyncGenerator[StreamResponse]", self.streaming.send_message(request))
+        return _events(self.streaming.send_message(_request(text, message), context=self.who))
 
+    def subscribe(self, task: str) -> AsyncIterator[StreamResponse]:
+        """SubscribeToTask: its events."""
+        return _events(self.streaming.subscribe(SubscribeToTaskRequest(id=task), context=self.who))
 
-def request_of(text: str, *, message: str = "", context: str = "") -> SendMessageRequest:
-    """A message in words."""
-    said = Message(message_id=message or str(uuid4()), role=Role.ROLE_USER, parts=[Part(text=text)], context_id=context)
-    return SendMessageRequest(message=said)
+    async def task(self, task: str) -> Task:
+        """GetTask, with all messages."""
+        return await self.plain.get_task(GetTaskRequest(id=task), context=self.who)
+
+    async def cancel(self, task: str) -> Task:
+        """CancelTask."""
+        return await self.plain.cancel_task(CancelTaskRequest(id=task), context=self.who)
 
 
 @asynccontextmanager
-async def caller(replica: Replica, agent: str, token: str) -> AsyncGenerator[Caller]:
+async def caller(replica: Replica, agent: str, token: str, *, binding: str = "JSONRPC") -> AsyncGenerator[Caller]:
     """Clients of an agent at one gateway, whatever its card says of where it is."""
-    limits = httpx.Limits(max_connections=200)
-    headers = {"authorization": f"Bearer {token}"}
-    async with httpx.AsyncClient(headers=headers, timeout=60, limits=limits, trust_env=False) as http:
-        card = (await http.get(_card_url(replica.url, agent))).json()
-        for interface in card["supportedInterfaces"]:
-            interface["url"] = f"{replica.url}/agents/{agent}"
-        read = ParseDict(card, AgentCard(), ignore_unknown_fields=True)
+    who = {"authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=200), trust_env=False) as http:
+        found = await http.get(_card_url(replica.url, agent) + "?interfaces=all", headers=who)
+        card = ParseDict(found.json(), AgentCard(), ignore_unknown_fields=True)
+        for interface in card.supported_interfaces:
+            here = replica.grpc_address if interface.protocol_binding == "GRPC" else f"{replica.url}/agents/{agent}"
+            interface.url = here
         streaming, plain = (
             ClientFactory(
-                ClientConfig(httpx_client=http, streaming=streams, supported_protocol_bindings=["JSONRPC"])
-            ).create(read)
+                ClientConfig(
+                    httpx_client=http,
+                    streaming=streams,
+                    supported_protocol_bindings=[binding],
+                    grpc_channel_factory=cast("Any", grpc.aio).insecure_channel,
+                )
+            ).create(card)
             for streams in (True, False)
         )
-        yield Caller(streaming, plain)
+        try:
+            yield Caller(streaming, plain, ClientCallContext(service_parameters=who))
+        finally:
+            await streaming.close()
+            await plain.close()
+
+
+def _request(text: str, message: str) -> SendMessageRequest:
+    said = Message(message_id=message or str(uuid4()), role=Role.ROLE_USER, parts=[Part(text=text)])
+    return SendMessageRequest(message=said)
+
+
+async def _events(stream: object) -> AsyncIterator[StreamResponse]:
+    """What the SDK says it returns, and what it does return."""
+    async with aclosing(cast("AsyncGenerator[StreamResponse]", stream)) as events:
+        async for event in events:
+            yield event

@@ -193,12 +193,11 @@ class _Way:
     def ended(self, error: grpc.aio.AioRpcError) -> GatewayError:
         """How an RPC ended, in the gateway's words. One that cannot go on here goes on elsewhere."""
         code, trailers = error.code(), dict(cast("Iterable[tuple[str, str]]", error.trailing_metadata() or ()))
-        word = trailers.get("ix-error") or CODES.get(code, "internal")
+        is_broken = "ix-error" not in trailers and code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
+        word = "unavailable" if is_broken else trailers.get("ix-error") or CODES.get(code, "internal")
         self.is_forsaken = self.is_forsaken or word == "unavailable"
-        if "ix-error" not in trailers and code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}:
-            self.is_forsaken = True
-            return GatewayError(f"No gateway answers at {self.address}.", "unavailable")
-        return GatewayError(error.details() or code.name.lower(), word)
+        said = f"No gateway answers at {self.address}." if is_broken else error.details() or code.name.lower()
+        return GatewayError(said, word)
 
 
 def _path(method: str) -> str:

@@ -30,7 +30,8 @@ from interchange_client.doors import Door
 from adapters.messaging.bodies import read_body, write_body
 from adapters.messaging.outcomes import Delivery, Done, Reply
 from adapters.messaging.turns import TurnState
-from registry.model import Denied, Part
+from gateway import conversation_desk
+from registry.model import Denied, Item, Part
 from tests.support.held_turns import Room, opened_door, opened_room
 from tests.support.until import PATIENCE, until
 
@@ -275,20 +276,42 @@ async def test_streams_end_with_their_tokens_and_following_does_not(room: Room) 
     assert len(follower.seqs) in {9, 10}
 
 
+class Silent(Room):
+    """A gateway whose first streams say that they live, and then nothing, as behind a cable that was pulled."""
+
+    async def handle(self, call: Any, emit: Any) -> Any:
+        if self.silent:
+            self.silent.pop()
+            await emit(Item({"mark": "0"}))
+            await asyncio.Event().wait()
+        return await super().handle(call, emit)
+
+    @property
+    def silent(self) -> list[int]:
+        return SILENT
+
+
+SILENT: list[int] = []
+
+
 async def test_a_stream_that_went_silent_is_left(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doors, "SILENCE", 0.2)
+    monkeypatch.setattr(doors, "SILENCE", 0.3)
+    monkeypatch.setattr(conversation_desk, "BEAT", 0.1)
+    SILENT[:] = [1, 2]
     held = await room.ask("Write the report.")
-    async with opened_door(room) as port, HttpGateway(Known(), door=f"127.0.0.1:{port}") as gateway:
+    silent = Silent(opened=room.opened, desk=room.desk, tokens=room.tokens)
+    async with opened_door(silent) as port, HttpGateway(Known(), door=f"127.0.0.1:{port}") as gateway:
         follower = Follower(in_hand(room, held, gateway).gateway.conversation())
         following = asyncio.create_task(follower.follow())
-        await asyncio.sleep(0.7)
+        await until(lambda: bool(follower.got))
+        assert SILENT == []
         await room.do(held, "Say", id="1", parts=[{"text": "one"}])
-        await asyncio.sleep(0.7)
+        await asyncio.sleep(1)  # a stream that says that it lives is not left
+        await until(lambda: len(follower.got) == 2)
         await settle(room, held, "done")
         async with asyncio.timeout(PATIENCE):
             await following
-    assert follower.texts[:2] == ["Write the report.", "one"]
-    assert follower.seqs == sorted(set(follower.seqs))
+    assert follower.texts == ["Write the report.", "one", "done"]
 
 
 async def test_a_refusal_ends_what_is_followed_with_its_reason(room: Room) -> None:

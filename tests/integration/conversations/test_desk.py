@@ -240,6 +240,17 @@ async def test_whoever_follows_gets_every_message_once_and_the_end_of_the_turn(r
     assert heard.items[-1] == {"mark": "5", "over": True}
 
 
+async def test_what_was_said_before_the_turn_ended_is_told_before_its_end(room: Room) -> None:
+    held = await room.put_off(await room.ask("Write the report."))
+    for number in range(3):
+        await room.do(held, "Say", id=str(number), parts=words("more"))
+    await room.do(held, "Finish", finished={"parts": words("done")})
+    heard, task = await following(room, held)
+    async with asyncio.timeout(10):
+        await task
+    assert (seqs(heard), heard.items[-1]) == ([1, 2, 3, 4, 5], {"mark": "5", "over": True})
+
+
 async def test_a_stream_begins_behind_a_number_or_a_mark(room: Room) -> None:
     held = await room.ask("Write the report.")
     await room.do(held, "Say", id="1", parts=words("one"))
@@ -323,6 +334,17 @@ async def test_what_a_superseded_attempt_says_is_not_written(room: Room) -> None
     await room.do(held, "Say", id="2", parts=words("second attempt"))
     assert await room.texts(lost.conversation) == ["Write the report.", "first attempt", "second attempt"]
     assert (await room.do(held, "Say", id="1", parts=words("first attempt")))["repeated"], "whichever attempt says it"
+
+
+async def test_what_a_superseded_attempt_says_is_not_written_when_the_later_one_put_its_turn_off(room: Room) -> None:
+    lost = await room.ask("Write the report.", seconds=0.05)
+    later = await room.put_off(await room.again())
+    with pytest.raises(Fenced):
+        await room.do(lost, "Say", id="1", parts=words("late"))
+    with pytest.raises(Fenced):
+        await room.do(lost, "Finish", finished={"parts": words("late")})
+    await room.do(later, "Finish", finished={"parts": words("Here it is.")})
+    assert await room.texts(lost.conversation) == ["Write the report.", "Here it is."]
 
 
 async def test_nothing_is_said_in_a_turn_that_has_ended(room: Room) -> None:

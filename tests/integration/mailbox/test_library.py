@@ -339,3 +339,30 @@ async def test_a_process_attaches_at_every_gateway(door: Door, tmp_path: Path) -
         keeping.cancel()
         await asyncio.wait([keeping])
         await mailbox.leave(1.0)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_gateway_that_comes_back_is_attached_to_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agent = Agent()
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    async with attaching_door(tmp_path / "first") as first:
+        mailbox, _ = mailbox_of(first, agent)
+        keeping = asyncio.ensure_future(mailbox.keep(unpublished))
+        await until(lambda: bool(first.attachments.seats()))
+        lost = asked(first)
+        await agent.begun.get()
+    with pytest.raises(HandedBack):
+        await lost
+    assert await agent.cancelled.get() == 1
+    port = int(first.address.rpartition(":")[2])
+    async with attaching_door(tmp_path / "second", port=port) as second:
+        await until(lambda: bool(second.attachments.seats()))
+        agent.go.set()
+        assert (await asked(second)).parts == texts("Waited")
+        keeping.cancel()
+        await asyncio.wait([keeping])
+        await mailbox.leave(1.0)
+    assert "desk is not attached to http://127.0.0.1:1: " in capsys.readouterr().err

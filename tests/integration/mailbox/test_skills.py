@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc as typed_grpc
 import orjson
@@ -207,6 +207,11 @@ class Ledger(MessagesServicer):
         return messages_pb2.EraseResponse(seq=7)
 
 
+def ledger() -> Any:
+    """One of it; what types say is abstract is there, and answers that it is not implemented."""
+    return cast("Any", Ledger)()
+
+
 HOLD, ERASE = "/interchange.v1.Messages/Hold", "/interchange.v1.Messages/Erase"
 
 
@@ -229,7 +234,7 @@ class Called:
 
 
 async def test_an_ordinary_servicer_is_collected_and_called() -> None:
-    skills = mailbox_skills(add_MessagesServicer_to_server, Ledger())
+    skills = mailbox_skills(add_MessagesServicer_to_server, ledger())
     assert {HOLD, ERASE} < set(skills)
     (found,) = await Called().of(skills, HOLD, messages_pb2.HoldRequest(reason="court"))
     assert messages_pb2.HoldResponse.FromString(found).conversation.hold == "court"
@@ -248,7 +253,7 @@ async def test_an_ordinary_servicer_is_collected_and_called() -> None:
     ],
 )
 async def test_a_servicer_ends_as_it_would_on_a_server(method: str, request_: Any, code: str, details: str) -> None:
-    skills = mailbox_skills(add_MessagesServicer_to_server, Ledger())
+    skills = mailbox_skills(add_MessagesServicer_to_server, ledger())
     with pytest.raises(SkillEnded) as ended:
         await Called().of(skills, method, request_)
     assert ended.value.code.name == code
@@ -286,7 +291,7 @@ def test_what_registers_nothing_has_no_skills() -> None:
 
 
 async def test_a_servicer_without_an_address_answers_calls(door: Door) -> None:
-    servicer = Ledger()
+    servicer = ledger()
 
     async def ask(request: bytes, context: Any) -> bytes:
         servicer.told = dict(context.invocation_metadata())

@@ -197,6 +197,15 @@ async def test_a_place_where_many_owners_wait_does_not_stand_in_front_of_others(
     assert claimed[-1].turn == late.turn
 
 
+async def test_at_one_place_the_first_of_each_owner_comes_before_the_second_of_any(room: Room) -> None:
+    conversation = await room.conversation()
+    for owner, waits in (("greedy", 50), ("greedy", 40), ("greedy", 30), ("modest", 20), ("late", 10)):
+        await room.channel(of=conversation, place="shared", owner=owner, at=NOW - waits)
+
+    claimed = await room.here.claim(claim(shares=Shares(total=10, place=3, owner=3)))
+    assert [channel.owner for channel in claimed] == ["greedy", "modest", "late"]
+
+
 async def test_a_claim_may_be_restricted_to_some_conversations(room: Room) -> None:
     one, other = await room.channel(), await room.channel()
     (held,) = await room.here.claim(replace(claim(), among=[one.conversation]))

@@ -108,6 +108,25 @@ async def test_an_address_that_is_none_is_said_to_be(listen: str) -> None:
         await serve(answer, name="greeter", domain="tests", listen=listen, gateway=GATEWAY, credentials=CREDENTIALS)
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"gateway": []}, "at least one gateway"),
+        ({"gateway": [GATEWAY, GATEWAY], "door": "127.0.0.1:1"}, "a door= only where there is one"),
+        ({"seats": 0}, "too few"),
+        ({"answer": None}, "answers turns, or has skills"),
+        ({"answer": None, "skills": {"/a.B/C": None}}, "give it as manifest="),
+        ({"gateway": "gateway.example.com"}, "not the URL of a gateway"),
+        ({"listen": "127.0.0.1:0", "gateway": [GATEWAY, GATEWAY]}, "one gateway"),
+        ({"listen": "127.0.0.1:0", "answer": None}, "has an answer"),
+    ],
+)
+async def test_what_cannot_be_served_is_not_begun(options: dict[str, Any], words: str) -> None:
+    given: dict[str, Any] = {"answer": answer, "gateway": GATEWAY, "credentials": CREDENTIALS, **options}
+    with pytest.raises(ValueError, match=words):
+        await serve(given.pop("answer"), name="greeter", domain="tests", **given)
+
+
 @pytest.mark.parametrize("name", ["", "Greeter", "my-agent", "a" * 41, "grüße"])
 async def test_a_name_that_is_none_is_refused_before_anything_listens(name: str) -> None:
     with pytest.raises(ValueError, match="an agent's name is 1 to 40 of a-z, 0-9 and _"):
