@@ -209,23 +209,23 @@ async def test_no_turn_fails_while_gateways_and_agents_are_deployed(pair: Replic
 
 async def test_every_stream_says_why_it_ends_and_is_resumed_at_the_other_gateway(pair: Replicas) -> None:
     async with AsyncExitStack() as opened:
-        listening: list[asyncio.Task[tuple[str, str]]] = []
-        tasks: dict[str, tuple[Caller, str]] = {}
+        streams: list[AsyncIterator[StreamResponse]] = []
+        tasks: dict[str, Caller] = {}
         for binding, agent in itertools.product(BINDINGS, pair.agents):
             clients = [caller(replica, agent, pair.tokens["ada"], binding=binding) for replica in (pair.a, pair.b)]
             at_a, at_b = [await opened.enter_async_context(each) for each in clients]
-            events = at_a.stream("hold")
-            begun = (await anext(events)).task.id
-            tasks[begun] = (at_b, binding)
-            for stream in (events, at_a.subscribe(begun)):
-                listening.append(asyncio.ensure_future(why_it_ends(stream)))
-        await asyncio.sleep(0.5)
+            sent = at_a.stream("hold")
+            begun = (await anext(sent)).task.id
+            subscribed = at_a.subscribe(begun)
+            assert (await anext(subscribed)).task.id == begun
+            streams += (sent, subscribed)
+            tasks[begun] = at_b
+        ends = [asyncio.ensure_future(why_it_ends(each)) for each in streams]
         await stopped(pair.a.process)
-        for ended in await asyncio.gather(*listening):
-            assert ended == ("InternalError", "The gateway is stopping"), ended
-        for begun, (at_b, binding) in tasks.items():
+        assert set(await asyncio.gather(*ends)) == {("InternalError", "The gateway is stopping")}
+        for begun, at_b in tasks.items():
             resumed = at_b.subscribe(begun)
-            assert (await anext(resumed)).task.id == begun, binding
+            assert (await anext(resumed)).task.id == begun
             await at_b.cancel(begun)
             assert [event.status_update.status.state async for event in resumed][-1] == TaskState.TASK_STATE_CANCELED
 

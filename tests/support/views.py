@@ -68,9 +68,9 @@ def logged(
     return replace(message, **changes)
 
 
-def opening(text: str = "Find somebody", **changes: Any) -> Message:
+def opening(text: str = "Find somebody", *, sender: str = CALLER, metadata: JsonObject | None = None) -> Message:
     """The message that opened the turn."""
-    return logged(1, text, **{"sender": CALLER, "to": (ASSISTANT,), **changes})
+    return logged(1, text, sender=sender, metadata=metadata, to=(ASSISTANT,))
 
 
 def failed(seq: int, text: str, **metadata: Any) -> Message:
