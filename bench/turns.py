@@ -23,7 +23,7 @@ import httpx
 
 from bench import subscribers
 from bench.driver import SERIAL
-from bench.hot_path import Server, demo, gateway
+from bench.hot_path import demo, gateway
 from bench.messages import address_of, errors, manifest_of, median, publish
 from bench.processes import Driver, Round, cpu_seconds, free_port, http_request, running, wait_for
 from tests.support.postgres import PostgresServer
@@ -35,8 +35,8 @@ LOOKING = 0.05
 PATIENCE = 60.0
 """Seconds that turns which nobody waits for have to end."""
 
-SPACIOUS = {"INTERCHANGE_LIMITS_CALLS_PER_PRINCIPAL": "1000", "INTERCHANGE_LIMITS_CALLS_PER_TARGET": "1000"}
-"""256 callers are one person here, and call one agent."""
+SPACIOUS = {"INTERCHANGE_LIMITS_CALLS_PER_PRINCIPAL": "1000", "INTERCHANGE_LIMITS_CALLS_PER_TARGET": "160"}
+"""256 callers are one person here; and of 256 calls to one service none is refused: the others wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,12 +69,9 @@ class Gateway:
         """A round of messages that are answered at once; it lasts until all turns have ended."""
         cpu, began = cpu_seconds(self.call.pid), time.perf_counter()
         sent = self._play(self._message(agent, at_once=True), callers, seconds)
-        while self._count(agent, "SUBMITTED") or self._count(agent, "WORKING"):
-            if time.perf_counter() - began > PATIENCE:
-                raise TimeoutError(f"turns of {agent} do not end")
+        while (completed := self._completed(agent)) < sent.calls and time.perf_counter() - began < PATIENCE:
             time.sleep(LOOKING)
         took = time.perf_counter() - began
-        completed = self._count(agent, "COMPLETED")
         return Round(
             calls=completed,
             calls_per_second=completed / took,
@@ -95,9 +92,9 @@ class Gateway:
         body = {"jsonrpc": "2.0", "id": 1, "method": "SendMessage", "params": params}
         return http_request(f"/agents/{agent}", body, self._headers, self.call.port)
 
-    def _count(self, agent: str, state: str) -> int:
-        """How many turns of an agent are in a state, by ListTasks."""
-        params = {"status": f"TASK_STATE_{state}", "pageSize": 1, "historyLength": 0}
+    def _completed(self, agent: str) -> int:
+        """How many turns of an agent are completed, by ListTasks."""
+        params = {"status": "TASK_STATE_COMPLETED", "pageSize": 1, "historyLength": 0}
         body = {"jsonrpc": "2.0", "id": 1, "method": "ListTasks", "params": params}
         return int(self._http.post(f"/agents/{agent}", json=body).json()["result"].get("totalSize", 0))
 
@@ -166,11 +163,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.turns", description="Turns, and who hears of them.")
     parser.add_argument("--quick", action="store_true", help="two short rounds: to see that it runs")
     parser.add_argument("--rounds", type=int, help="interleaved rounds that count (default: 5)")
-    parser.add_argument("--seconds", type=float, help="of one round (default: 0.6)")
+    parser.add_argument("--seconds", type=float, help="of one round (default: 0.5)")
     parser.add_argument("--only", choices=["rates", "subscribers"], help="measure nothing else")
     wanted = parser.parse_args()
     wanted.rounds = wanted.rounds or (2 if wanted.quick else 5)
-    wanted.seconds = wanted.seconds or (0.3 if wanted.quick else 0.6)
+    wanted.seconds = wanted.seconds or (0.3 if wanted.quick else 0.5)
     server = PostgresServer()
     try:
         server.start()

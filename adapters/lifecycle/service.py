@@ -212,11 +212,12 @@ class Lifecycle:
                 taken.run = self._start(taken.appended.delivery, deadline=deadline, also=also)
             if attends:
                 return await self._attended(call, taken)
-            if sending.attention is Attention.LISTENS:
-                return await self._listened(call, taken, hearing, emit=emit)
-            if sending.attention is Attention.WAITS:
-                return _shown(await self._waited(taken, call.deadline))
-            return _shown(taken.view or await self.view(taken.of.turn))
+            try:
+                return await self._stayed_for(call, taken, hearing, emit=emit)
+            except asyncio.CancelledError:
+                if call.turn:  # asked within a turn, by an agent that does not wait any more or has lost its turn
+                    await asyncio.shield(self._withdraw(taken.of, call.chain))
+                raise
 
     async def view(self, turn: TurnId) -> TurnView:
         """A turn as it stands.
@@ -369,6 +370,16 @@ class Lifecycle:
         )
 
     # ---- those who wait
+
+    async def _stayed_for(self, call: Call, taken: _Taken, hearing: Hearing, *, emit: Emit) -> Result:
+        """Wait, or listen, or leave, as the sender does."""
+        match _sending(call).attention:
+            case Attention.LISTENS:
+                return await self._listened(call, taken, hearing, emit=emit)
+            case Attention.WAITS:
+                return _shown(await self._waited(taken, call.deadline))
+            case _:
+                return _shown(taken.view or await self.view(taken.of.turn))
 
     async def _attended(self, call: Call, taken: _Taken) -> Result:
         """Wait for the end with somebody without whom there is no use in it.

@@ -44,6 +44,8 @@ from registry.model import (
 )
 
 Handle: TypeAlias = Callable[[Call, Emit], Awaitable[Result]]
+Check: TypeAlias = Callable[[Message], None]
+"""Looks at a request before it is translated, which takes longer than to read it; raises where it is too much."""
 Within: TypeAlias = Callable[[str, Verified], JsonObject]
 """What a request gets besides what it says, by its method and by whoever makes it; raises where they may not."""
 
@@ -57,6 +59,10 @@ AT_A_TIME = 8
 LARGE_AT_A_TIME = 2
 """RPCs of one service that a principal may have in hand; the corridor counts its calls besides. A large one takes up to
 90 MB while its message is translated, and that is before anybody decides whether it is allowed."""
+
+
+def _fine(_: Message) -> None:
+    """Any request of the size that is allowed."""
 
 
 def _nothing_besides(_method: str, _verified: Verified) -> JsonObject:
@@ -78,6 +84,7 @@ class OperationsFace:
         large: frozenset[str] = frozenset(),
         door: str = "platform",
         within: Within = _nothing_besides,
+        check: Check = _fine,
         most: int = SMALL_MESSAGE,
         at_a_time: int = AT_A_TIME,
         streams_at_a_time: int = AT_A_TIME,
@@ -89,6 +96,7 @@ class OperationsFace:
         self._large = large
         self._door = door
         self._within = within
+        self._check = check
         self._most = most
         self._places = PrincipalLimits(calls=at_a_time)
         self._large_places = PrincipalLimits(calls=LARGE_AT_A_TIME)
@@ -134,7 +142,8 @@ class OperationsFace:
         verified = await self._callers.verified_of(context)
         take_place(context, places, verified.principal)
         besides = self._within(method.name, verified)
-        said = await _content(context, method, most=MESSAGE if method.name in self._large else self._most)
+        most = MESSAGE if method.name in self._large else self._most
+        said = await _content(context, method, most=most, check=self._check)
         content = {"operation": method.name, **said, **besides}
         asked = self._asked_by(method.name, content)
         return Call(
@@ -164,7 +173,7 @@ def take_place(context: Context, places: PrincipalLimits, principal: Principal) 
     when_done(context, place.close)
 
 
-async def _content(context: Context, method: MethodDescriptor, *, most: int) -> JsonObject:
+async def _content(context: Context, method: MethodDescriptor, *, most: int, check: Check) -> JsonObject:
     """The request as proto3 JSON.
 
     Raises:
@@ -176,6 +185,7 @@ async def _content(context: Context, method: MethodDescriptor, *, most: int) -> 
         asked = _class(method.input_type).FromString(data)
     except DecodeError:
         raise BadRequest(f"The request is not a {method.input_type.name}.") from None
+    check(asked)
     try:
         return cast("JsonObject", MessageToDict(asked))
     except SerializeToJsonError:

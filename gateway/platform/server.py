@@ -25,7 +25,6 @@ from gateway.platform.work import LASTING_SECONDS, WorkFace, Workplace
 from gateway.principal import Acting, no_turns
 from registry.model import Refused
 
-
 OPTIONS = (
     ("grpc.max_receive_message_length", MESSAGE),
     ("grpc.max_send_message_length", MESSAGE),

@@ -121,7 +121,7 @@ def test_the_page_leads_from_an_empty_folder_to_an_agent_that_answers(builder: B
             assert [skill["id"] for skill in card["skills"]] == ["converse"]
             assert card["signatures"]
             answer = json.loads(builder.runs("send"))
-            assert answer["message"]["parts"] == [{"text": "Hello, ada! You said: Good morning"}]
+            assert answer["task"]["artifacts"][0]["parts"] == [{"text": "Hello, ada! You said: Good morning"}]
         with builder.serves("graph", until="published"):
             assert json.loads(builder.runs("mcp"))["text"] == "Good day! You said: Good morning"
         with builder.serves("titled", until="published"):

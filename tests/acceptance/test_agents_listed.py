@@ -1,4 +1,4 @@
-"""Which agents there are, and what somebody hears who speaks an older A2A to one."""
+"""Which agents there are, and what somebody hears who does not say which A2A they speak."""
 
 from typing import Any
 
@@ -41,8 +41,8 @@ def test_a_list_is_read_and_nothing_else(demo: Demo) -> None:
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
 
 
-@pytest.mark.parametrize("method", ["message/send", "message/stream", "tasks/get", "SendMessage"])
-def test_a_request_in_an_older_version_is_told_which_is_spoken(demo: Demo, method: str) -> None:
+@pytest.mark.parametrize("method", ["SendMessage", "GetTask"])
+def test_a_request_that_names_no_version_is_told_which_has_its_words(demo: Demo, method: str) -> None:
     body: dict[str, Any] = {"jsonrpc": "2.0", "id": 7, "method": method, "params": {"message": {}}}
     answer = httpx.post(f"{agents(demo)}/assistant", json=body, headers=bearer(demo, "recruiter")).json()
 

@@ -1,6 +1,6 @@
 """The examiner on our own A2A face: everything that is offered is held, and a fault is caught as what it is.
 
-The agent is one that answers with a task: it says something in pieces, and makes an artifact.
+The agent is one that answers in every way: it says something whole, then something in pieces, and makes an artifact.
 """
 
 from collections.abc import AsyncIterator, Generator
@@ -48,6 +48,8 @@ async def examined(told: Told, *, token: str) -> dict[type, set[str]]:
 
 
 async def answer(turn: TurnInHand) -> AsyncIterator[str | agent_pb2.TurnEvent]:
+    said = agent_pb2.Message(parts=[agent_pb2.Part(text="Let me see.")])
+    yield agent_pb2.TurnEvent(message=said)
     yield "There is "
     yield "this:"
     part = agent_pb2.Part(text=turn.text)

@@ -103,7 +103,9 @@ class Following:
 
 
 async def subscribed(desk: Desk, replica: Replica, agent: str, task: str) -> Following:
-    return Following((await desk.at(replica, agent)).subscribe(task))
+    following = Following((await desk.at(replica, agent)).subscribe(task))
+    await following.heard_until(lambda heard: heard.events > 0)
+    return following
 
 
 def logged(pair: Replicas, task: Task) -> list[dict[str, Any]]:

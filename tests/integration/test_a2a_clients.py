@@ -44,7 +44,7 @@ async def test_a_card_is_found_and_its_signature_holds(see: See, client: str) ->
 
     assert report.card["name"] == "Candidates"
     assert {skill["id"] for skill in report.card["skills"]} == {"candidates.search", "candidates.get"}
-    assert report.speaks == ("JSONRPC" if "RPC" in client else "HTTP+JSON")
+    assert report.speaks == {"JSON-RPC": "JSONRPC", "REST": "HTTP+JSON", "gRPC": "GRPC"}[client.split()[1]]
     assert report.verified
 
 
@@ -52,7 +52,8 @@ async def test_a_data_part_calls_a_skill_whether_sent_or_streamed(see: See) -> N
     report = await see("recruiter", "candidates", send(SEARCH), stream(SEARCH))
 
     sent, streamed = report.answers
-    assert sent.kinds == streamed.kinds == ["message"]
+    assert sent.kinds == ["task"]
+    assert sent.states == streamed.states[-1:] == ["TASK_STATE_COMPLETED"]
     assert len(sent.data["candidates"]) == 2
     assert sent.data["searchedBy"] == "recruiter"
     assert streamed.data == sent.data
@@ -62,7 +63,7 @@ async def test_what_is_streamed_is_what_is_sent(see: See) -> None:
     report = await see("recruiter", "assistant", send(QUESTION), stream(QUESTION))
 
     sent, streamed = report.answers
-    assert sent.kinds == ["message"]
+    assert sent.kinds == ["task"]
     assert "Dublin" in sent.text
     assert streamed.kinds[0] == "task"
     assert streamed.kinds[-1] == "statusUpdate"
@@ -85,7 +86,7 @@ async def test_the_last_chunk_is_the_whole_answer_again(see: See) -> None:
 
     *pieces, whole = chunks(report.answers[0])
     assert not whole.get("append")
-    assert text_of(whole) == "".join(map(text_of, pieces))
+    assert text_of(whole).startswith("".join(map(text_of, pieces)))  # the last of them may be overtaken by the whole
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""Four real A2A clients behind one shape: fetch the card, verify it, send and stream, and say what came of it.
+"""Six real A2A clients behind one shape: fetch the card, verify it, send and stream, and say what came of it.
 
-`A2A_CLIENTS` is the whole table: the official SDK of two languages, each over both HTTP bindings. What came is in the
+`A2A_CLIENTS` is the whole table: the official SDK of two languages, each over its three bindings. What came is in the
 protocol's own JSON, so that one test can say what all of them must see.
 """
 
@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 from uuid import uuid4
 
+import grpc.aio
 import httpx
 from a2a.client import AgentCardResolutionError, Client, ClientCallContext, ClientConfig, ClientFactory
 from a2a.types import AgentCard, GetTaskRequest, Message, Role, SendMessageRequest, StreamResponse
-from a2a.utils.constants import VERSION_HEADER
+from a2a.utils.constants import AGENT_CARD_WELL_KNOWN_PATH, VERSION_HEADER
 from a2a.utils.errors import A2AError
 from a2a.utils.signing import SignatureVerificationError, create_signature_verifier
 from google.protobuf.json_format import MessageToDict, ParseDict
@@ -24,7 +25,7 @@ from jwt.api_jwk import PyJWK
 from tests.support.node import run_a2a_client
 
 Json = Mapping[str, Any]
-Binding = Literal["JSONRPC", "HTTP+JSON"]
+Binding = Literal["JSONRPC", "HTTP+JSON", "GRPC"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +74,14 @@ class Told:
 
     @property
     def parts(self) -> list[Json]:
-        """The answer: the parts of the one message, or those of all artifacts, put together as the protocol says."""
+        """The answer: the parts of the one message, or those of all artifacts, put together as the protocol says; where
+        there are none, what the task says at its end."""
         artifacts: dict[str, list[Json]] = {}
         for event in self.events:
             if message := event.get("message"):
                 return list(message["parts"])
+            for artifact in event.get("task", {}).get("artifacts", ()):
+                artifacts[artifact["artifactId"]] = list(artifact["parts"])
             if update := event.get("artifactUpdate"):
                 before = artifacts.get(update["artifact"]["artifactId"], []) if update.get("append") else []
                 artifacts[update["artifact"]["artifactId"]] = [*before, *update["artifact"]["parts"]]
@@ -120,13 +124,16 @@ def python_client(binding: Binding) -> Run:
             verdict = _Verdict()
             try:
                 sending = await _factory(http, binding, streaming=False).create_from_url(
-                    session.url, signature_verifier=verdict
+                    session.url, relative_card_path=_card_path(binding), signature_verifier=verdict
                 )
             except AgentCardResolutionError as error:
                 return Report(refused=f"HTTP {error.status_code}")
             card = verdict.cards[0]
             streaming = _factory(http, binding, streaming=True).create(card)
-            answers = [await _python_answer(streaming if step.does == "stream" else sending, step) for step in steps]
+            bearer = {"authorization": f"Bearer {session.token}"} if binding == "GRPC" else {}
+            answers = [
+                await _python_answer(streaming if step.does == "stream" else sending, step, bearer) for step in steps
+            ]
             return Report(card=MessageToDict(card), verified=verdict.holds, speaks=binding, answers=tuple(answers))
 
     return run
@@ -134,8 +141,18 @@ def python_client(binding: Binding) -> Run:
 
 def _factory(http: httpx.AsyncClient, binding: Binding, *, streaming: bool) -> ClientFactory:
     return ClientFactory(
-        ClientConfig(httpx_client=http, streaming=streaming, supported_protocol_bindings=[str(binding)])
+        ClientConfig(
+            httpx_client=http,
+            streaming=streaming,
+            supported_protocol_bindings=[str(binding)],
+            grpc_channel_factory=cast("Any", grpc.aio).insecure_channel,
+        )
     )
+
+
+def _card_path(binding: Binding) -> str:
+    """Where a card is with an interface of this binding."""
+    return f"{AGENT_CARD_WELL_KNOWN_PATH}{'?interfaces=all' if binding == 'GRPC' else ''}"
 
 
 class _Verdict:
@@ -159,18 +176,19 @@ def _published_key(kid: str | None, jku: str | None) -> PyJWK:
     return PyJWKClient(str(jku)).get_signing_key(str(kid))
 
 
-async def _python_answer(client: Client, step: Step) -> Told:
+async def _python_answer(client: Client, step: Step, bearer: dict[str, str]) -> Told:
     events: list[Json] = []
     try:
-        async for event in _take(client, step):
+        async for event in _take(client, step, bearer):
             events.append(MessageToDict(event))  # noqa: PERF401 - what came before an error came
     except A2AError as error:
         return Told(events=tuple(events), error=type(error).__name__, message=error.message)
     return Told(events=tuple(events))
 
 
-async def _take(client: Client, step: Step) -> AsyncIterator[StreamResponse]:
-    context = ClientCallContext(service_parameters={VERSION_HEADER: step.version} if step.version else None)
+async def _take(client: Client, step: Step, bearer: dict[str, str]) -> AsyncIterator[StreamResponse]:
+    version = {VERSION_HEADER: step.version} if step.version else {}
+    context = ClientCallContext(service_parameters={**bearer, **version})
     if step.does == "get":
         yield StreamResponse(task=await client.get_task(GetTaskRequest(id=step.task), context=context))
         return
@@ -206,6 +224,8 @@ THEIR_NAMES = {"RequestMalformedError": "InvalidParamsError"}
 A2A_CLIENTS: Mapping[str, Run] = {
     "python JSON-RPC": python_client("JSONRPC"),
     "python REST": python_client("HTTP+JSON"),
+    "python gRPC": python_client("GRPC"),
     "javascript JSON-RPC": javascript_client("JSONRPC"),
     "javascript REST": javascript_client("HTTP+JSON"),
+    "javascript gRPC": javascript_client("GRPC"),
 }

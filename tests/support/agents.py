@@ -309,7 +309,9 @@ def end_of(events: Sequence[Mapping[str, Any]]) -> tuple[str, str, str]:
 
 def told_of(events: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """The artifacts of a stream, put together as the specification says."""
-    made = {each["artifactId"]: each["parts"] for each in events[0]["task"].get("artifacts", [])}
+    made: dict[str, list[dict[str, Any]]] = {
+        each["artifactId"]: each["parts"] for each in events[0]["task"].get("artifacts", [])
+    }
     for update in (event["artifactUpdate"] for event in events if "artifactUpdate" in event):
         name = update["artifact"]["artifactId"]
         before = made.get(name, []) if update.get("append") else []

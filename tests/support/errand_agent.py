@@ -85,7 +85,7 @@ async def answer_to(turn: TurnInHand, journal: Journal) -> AsyncIterator[str | a
                 async for said in tell(int(number)):
                     yield said
             case "hold":
-                yield "holding"
+                yield told(0)
                 await asyncio.Event().wait()
             case "ask":
                 yield (await turn.gateway.ask(number, "tell 3")).text

@@ -9,14 +9,13 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from a2a.types import a2a_pb2 as wire
-from a2a.utils.errors import UnsupportedOperationError
 from starlette.responses import Response
 
 from gateway import principal
-from gateway.a2a import asked, card_desk, handler, signing, telling, writing
+from gateway.a2a import asked, card_desk, handler, signing, tasks, telling
 from gateway.cli import main
 from tests.support.mutant_gateway import instead_of
 
@@ -35,7 +34,7 @@ FAULTS = {
     "the first piece is appended to nothing": "a2a.stream.append",
     "updates are of another task": "a2a.stream.same-task",
     "any task can be cancelled": "a2a.task.cancel-unknown",
-    "push is just another thing that is not there": "a2a.push.not-declared",
+    "any task can be read": "a2a.task.get-unknown",
     "the challenge is left out": "a2a.auth.challenge",
 }
 """What is wrong, and the requirement that breaks."""
@@ -55,24 +54,22 @@ def mutate() -> None:
     instead_of(card_desk, "write_card", _odd_card)
     instead_of(handler, "check_terms", _odd_terms)
     instead_of(asked, "_in_query", _nothing_in_query)
-    for owner in (writing, telling):
-        instead_of(owner, "write_status", _odd_status)
-        instead_of(owner, "write_answer", _odd_answer)
-    instead_of(handler, "write_answer", _odd_answer)
+    for owner in (tasks, telling):
+        instead_of(owner, "write_logged", _odd_message)
     instead_of(handler.Handler, "_read", _renamed)
     instead_of(telling.Telling, "_piece", _appended)
-    instead_of(telling.Telling, "_status", _of_another_task)
-    instead_of(telling.Telling, "_artifact", _of_another_task)
     instead_of(telling.Telling, "on", _with_another_task)
     instead_of(telling.Telling, "end", _not_ended)
+    for way in ("on", "end"):
+        instead_of(telling.Telling, way, _of_another_task)
     instead_of(handler.Handler, "on_cancel_task", _cancelled)
-    instead_of(handler, "_no_push", _nothing_of_the_kind)
+    instead_of(handler.Handler, "on_get_task", _found)
     instead_of(principal.Challenge, "missing", _without_challenge)
 
 
 def _changed_afterwards(right: Callable[..., bytes]) -> Callable[..., bytes]:
-    def signed(self: Any, card: Any) -> bytes:
-        body = right(self, card)
+    def signed(self: Any, *forms: Any) -> bytes:
+        body = right(self, *forms)
         return body.replace(b'"name":"', b'"name":"The ', 1) if now("a card is changed after it was signed") else body
 
     return signed
@@ -81,9 +78,9 @@ def _changed_afterwards(right: Callable[..., bytes]) -> Callable[..., bytes]:
 def _made_anew(right: Callable[..., Any]) -> Callable[..., Any]:
     """What is kept would hide the faults of cards."""
 
-    def page(self: Any, *rest: Any) -> Any:
+    def page(self: Any, *rest: Any, **more: Any) -> Any:
         self._pages = card_desk._Pages(card_desk.KEPT_BYTES)
-        return right(self, *rest)
+        return right(self, *rest, **more)
 
     return page
 
@@ -100,8 +97,8 @@ def _written_oddly(right: Callable[..., Response]) -> Callable[..., Response]:
 
 
 def _odd_card(right: Callable[..., Any]) -> Callable[..., Any]:
-    def write_card(*rest: Any) -> Any:
-        card = right(*rest)
+    def write_card(*rest: Any, **more: Any) -> Any:
+        card = right(*rest, **more)
         twice = now("a skill is on the card twice")
         return {**card, "skills": [card["skills"][0], *card["skills"]]} if twice else card
 
@@ -123,38 +120,23 @@ def _nothing_in_query(right: Callable[[Any], list[str]]) -> Callable[[Any], list
     return in_query
 
 
-def _odd_status(right: Callable[..., wire.TaskStatus]) -> Callable[..., wire.TaskStatus]:
-    def write_status(*rest: Any, **more: Any) -> wire.TaskStatus:
-        status = right(*rest, **more)
-        if status.HasField("message"):
-            _spoil(status.message)
-        return status
+def _odd_message(right: Callable[..., wire.Message]) -> Callable[..., wire.Message]:
+    def write_logged(*rest: Any) -> wire.Message:
+        message = right(*rest)
+        if message.role == wire.ROLE_AGENT and now("answers speak as the user"):
+            message.role = wire.ROLE_USER
+        if now("messages have no context"):
+            message.ClearField("context_id")
+        return message
 
-    return write_status
-
-
-def _odd_answer(right: Callable[..., wire.Message | wire.Task]) -> Callable[..., wire.Message | wire.Task]:
-    def write_answer(*rest: Any) -> wire.Message | wire.Task:
-        answer = right(*rest)
-        if isinstance(answer, wire.Message):
-            _spoil(answer)
-        return answer
-
-    return write_answer
-
-
-def _spoil(message: wire.Message) -> None:
-    if now("answers speak as the user"):
-        message.role = wire.ROLE_USER
-    if now("messages have no context"):
-        message.ClearField("context_id")
+    return write_logged
 
 
 def _renamed(right: Callable[..., Any]) -> Callable[..., Any]:
-    def read(self: Any, params: wire.SendMessageRequest, terms: asked.Asked) -> Any:
+    def read(self: Any, params: wire.SendMessageRequest, *rest: Any, **more: Any) -> Any:
         if now("a conversation is given another name"):
             params.message.ClearField("context_id")
-        return right(self, params, terms)
+        return right(self, params, *rest, **more)
 
     return read
 
@@ -162,25 +144,26 @@ def _renamed(right: Callable[..., Any]) -> Callable[..., Any]:
 def _appended(right: Callable[..., Any]) -> Callable[..., Any]:
     def piece(self: Any, *rest: Any) -> Any:
         event = right(self, *rest)
-        event.append = event.append or now("the first piece is appended to nothing")
+        if isinstance(event, wire.TaskArtifactUpdateEvent) and now("the first piece is appended to nothing"):
+            event.append = True
         return event
 
     return piece
 
 
-def _of_another_task(right: Callable[..., Any]) -> Callable[..., Any]:
-    def update(self: Any, *rest: Any, **more: Any) -> Any:
-        event = right(self, *rest, **more)
-        if now("updates are of another task"):
-            event.task_id = "another"
-        return event
+def _of_another_task(right: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+    def updates(self: Any, *rest: Any) -> Iterator[Any]:
+        for event in right(self, *rest):
+            if not isinstance(event, wire.Task) and now("updates are of another task"):
+                event.task_id = "another"
+            yield event
 
-    return update
+    return updates
 
 
 def _with_another_task(right: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
-    def on(self: Any, emission: Any) -> Iterator[Any]:
-        for event in right(self, emission):
+    def on(self: Any, news: Any) -> Iterator[Any]:
+        for event in right(self, news):
             yield event
             if isinstance(event, wire.Task) and now("a task is made anew on the way"):
                 yield event
@@ -189,10 +172,10 @@ def _with_another_task(right: Callable[..., Iterator[Any]]) -> Callable[..., Ite
 
 
 def _not_ended(right: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
-    def end(self: Any, result: Any) -> Iterator[Any]:
-        events = list(right(self, result))
+    def end(self: Any, *rest: Any) -> Iterator[Any]:
+        events = list(right(self, *rest))
         yield from events
-        if now("a stream goes on after its end") and isinstance(events[-1], wire.TaskStatusUpdateEvent):
+        if events and now("a stream goes on after its end"):
             yield events[-1]
 
     return end
@@ -207,13 +190,13 @@ def _cancelled(right: Callable[..., Any]) -> Callable[..., Any]:
     return on_cancel_task
 
 
-def _nothing_of_the_kind(right: Callable[[Any], NoReturn]) -> Callable[[Any], NoReturn]:
-    def no_push(context: Any) -> NoReturn:
-        if now("push is just another thing that is not there"):
-            raise UnsupportedOperationError("There is no such thing here.")
-        right(context)
+def _found(right: Callable[..., Any]) -> Callable[..., Any]:
+    async def on_get_task(self: Any, params: wire.GetTaskRequest, context: Any) -> Any:
+        if now("any task can be read") and params.id.startswith("examiner-"):
+            return wire.Task(id=params.id, status=wire.TaskStatus(state=wire.TASK_STATE_COMPLETED))
+        return await right(self, params, context)
 
-    return no_push
+    return on_get_task
 
 
 def _without_challenge(right: Callable[[Any], Response]) -> Callable[[Any], Response]:

@@ -81,11 +81,13 @@ class Heard:
 
 
 def check(name: str, text: str) -> None:
-    """See that the pieces of an artifact are each there once, in order.
+    """See that the pieces of an artifact are each there once, in order; other artifacts have none.
 
     Raises:
         AssertionError: they are not.
     """
+    if name not in {"table", "answer"}:
+        return
     numbers = [int(word) for word in (text.split(";")[:-1] if name == "table" else text.split())]
     first = numbers[0] if numbers else 0
     assert numbers == list(range(first, first + len(numbers))), f"{name}: {text}"

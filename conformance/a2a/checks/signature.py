@@ -68,23 +68,27 @@ async def key_public(subject: A2aSubject) -> Verdict:
 
 
 async def verifies(subject: A2aSubject) -> Verdict:
+    """Of several signatures one must be of this card; another may be of what some readers keep of it."""
     card = await _card(subject)
     signatures = read_signatures(card)
     if not any(signature.jku for signature in signatures):
         return NotOffered(NO_KEY_SET if signatures else NOT_SIGNED)
-    faults: list[str] = []
-    for number, signature in enumerate(signatures):
+    unfit: list[str] = []
+    loose: list[str] = []
+    for number, signature in enumerate(signatures, 1):
         key = (await fetch_keys(signature, subject.wire)).named(signature.kid) if signature.jku else None
         if key is None:
-            raise CannotExamine(f"There is no key for signature {number + 1}.")
-        faults += [f"signature {number + 1}: {fault}" for fault in _verification_faults(card, signature, key)]
+            raise CannotExamine(f"There is no key for signature {number}.")
+        if fault := verification_fault(card, signature, key):
+            unfit.append(f"signature {number}: {fault}")
+        else:
+            loose += (f"signature {number}: {fault}" for fault in _loose(card, signature, key))
+    faults = unfit if len(unfit) == len(signatures) else loose
     return verdict_of(faults, expected="a signature of this card and no other")
 
 
-def _verification_faults(card: Object, signature: Signature, key: Object) -> Iterator[str]:
-    if fault := verification_fault(card, signature, key):
-        yield fault
-        return
+def _loose(card: Object, signature: Signature, key: Object) -> Iterator[str]:
+    """What a signature that holds does not protect."""
     for name, other in tampered(card):
         if not verification_fault(other, signature, key):
             yield f"it is valid for a card with another {name} as well"

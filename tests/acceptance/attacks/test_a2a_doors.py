@@ -322,7 +322,7 @@ def test_the_default_agents_card_is_at_the_root_as_far_as_one_may_see_it(fronted
     )
     assert (seen(), seen(ada), seen(stranger), seen(bearer("x"))) == (200, 200, 404, 401)
 
-    root, own = HTTP.get(fronted.url + CARD), HTTP.get(f"{fronted.url}/agents/herald{CARD}")
+    root, own = HTTP.get(fronted.url + CARD), HTTP.get(f"{fronted.url}/agents/herald{CARD}?interfaces=all")
     assert (root.content, root.headers) == (own.content, own.headers)
     assert HTTP.post(fronted.url + CARD, json={}).status_code == 405
     assert HTTP.post(f"{fronted.url}/message:send", json={}).status_code == 404

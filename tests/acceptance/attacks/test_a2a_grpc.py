@@ -13,19 +13,35 @@ from google.protobuf.struct_pb2 import Value
 from google.rpc import error_details_pb2, status_pb2
 from interchange_client.agent import TurnInHand
 
-from tests.support.agents import Agents, Audit, chain_of, held
+from tests.support.agents import Agents, Audit, chain_of, held, publish_as_operator
+from tests.support.odd_agent import OddAgent, odd_agent
+from tests.support.odd_service import odd_manifest, odd_service
 from tests.support.office import office
-from tests.support.served import Served
+from tests.support.served import Served, published
 
 SEND = "/lf.a2a.v1.A2AService/SendMessage"
 BODY_BYTES = 256 * 1024
 SECONDS = 20.0
+REQUIRED, OPTIONAL, OTHER = (f"https://extensions.example/{name}/v1" for name in ("required", "optional", "other"))
 Failure = Any
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Generator[Served]:
-    with office(tmp_path_factory.mktemp("gateway"), settings=f"[limits]\nbody_bytes = {BODY_BYTES}\n") as served:
+def oddity() -> Generator[OddAgent]:
+    with odd_agent() as agent:
+        yield agent
+
+
+@pytest.fixture(scope="module")
+def gateway(oddity: OddAgent, tmp_path_factory: pytest.TempPathFactory) -> Generator[Served]:
+    folder = tmp_path_factory.mktemp("gateway")
+    with (
+        odd_service(tmp_path_factory.mktemp("odd")) as odd,
+        office(folder, settings=f"[limits]\nbody_bytes = {BODY_BYTES}\n") as served,
+    ):
+        published(served, odd_manifest(folder), odd.target)
+        extensions = [{"uri": REQUIRED, "required": True}, {"uri": OPTIONAL}]
+        publish_as_operator(served, {"name": "oddity", "domain": "office", "extensions": extensions}, oddity.target)  # type: ignore[typeddict-item]
         yield served
 
 
@@ -224,6 +240,45 @@ def test_whole_numbers_arrive_whole(stub: Any, ada: Any, data: Any, arrives: str
     part.data.struct_value.update(data)
     answer = stub.SendMessage(said(part, message_id=f"m-{arrives}"), metadata=ada)
     assert answer.task.artifacts[0].parts[0].text == arrives
+
+
+def test_a_token_that_is_too_narrow_is_told_what_it_lacks(stub: Any, ada: Any) -> None:
+    part = wire.Part()
+    part.data.struct_value.update({"skill": "odd.scoped", "arguments": {}})
+
+    sent = failure(stub.SendMessage, said(part, agent="odd", message_id="m-scoped"), ada)
+    streamed = failure(drained(stub.SendStreamingMessage), said(part, agent="odd", message_id="m-streamed"), ada)
+
+    for error in (sent, streamed):
+        assert error.code() is grpc.StatusCode.PERMISSION_DENIED
+        assert ("ix-error", "needs_scope") in error.trailing_metadata()
+        assert "odd.deep" in error.details()
+
+
+def drained(stream: Any) -> Any:
+    """A call whose answer is a stream, read to its end."""
+
+    def read(request: object, **options: Any) -> list[Any]:
+        return list(stream(request, **options))
+
+    return read
+
+
+@pytest.mark.parametrize("activated", [[], [OPTIONAL], [OTHER]])
+def test_a_required_extension_must_be_activated(stub: Any, ada: Any, activated: list[str]) -> None:
+    metadata = [*ada, *(("a2a-extensions", uri) for uri in activated)]
+    error = failure(stub.SendMessage, said(wire.Part(text="x"), agent="oddity"), metadata)
+
+    assert (error.code(), reason(error)) == (grpc.StatusCode.FAILED_PRECONDITION, "EXTENSION_SUPPORT_REQUIRED")
+
+
+def test_extensions_in_force_reach_the_agent_and_are_named_at_the_head(stub: Any, ada: Any, oddity: OddAgent) -> None:
+    metadata = [*ada, ("a2a-extensions", f"{OPTIONAL}, {OTHER}"), ("a2a-extensions", REQUIRED)]
+    request = said(wire.Part(text="x"), agent="oddity", message_id="m-extended")
+    _, call = stub.SendMessage.with_call(request, metadata=metadata, timeout=SECONDS)
+
+    assert dict(call.initial_metadata())["a2a-extensions"] == f"{REQUIRED}, {OPTIONAL}"
+    assert list(oddity.turns[-1].extensions) == [REQUIRED, OPTIONAL]
 
 
 def test_an_agent_acts_for_whoever_it_works_for(gateway: Served, agents: Agents, stub: Any) -> None:

@@ -25,6 +25,7 @@ from tests.support.agents import (
     Audit,
     Door,
     HeldTurn,
+    answer_of,
     chain_of,
     held,
     invoking,
@@ -32,7 +33,7 @@ from tests.support.agents import (
     result_of,
     text,
 )
-from tests.support.odd_agent import OddAgent, odd_agent, odd_process
+from tests.support.odd_agent import OddAgent, eventually, odd_agent, odd_process
 from tests.support.odd_service import Odd, odd_manifest, odd_service
 from tests.support.office import office
 from tests.support.served import Served, published
@@ -329,15 +330,17 @@ def agent_bearer(gateway: Served, agents: Agents, name: str) -> str:
     return agents.run(credentials.token())
 
 
-def test_a_token_dies_when_the_client_leaves(
+def test_a_token_outlives_its_client_and_dies_when_the_turn_is_cancelled(
     gateway: Served, agents: Agents, oddity: OddAgent, watch: Callable[[], Watch]
 ) -> None:
     bearer, door = agent_bearer(gateway, agents, "oddity"), Door(gateway.url, gateway.token("ada"))
     oddity.forget()
     with door.streaming("oddity", text("tick")) as events:
-        events.first()
+        task = events.first()["task"]["id"]
+        eventually(lambda: bool(oddity.turns), "the agent is not asked")
         token = oddity.turns[0].turn_token
-        assert over_rpc(gateway, bearer, turn_header(token)).status_code == 200
+    assert over_rpc(gateway, bearer, turn_header(token)).status_code == 200
+    door.cancel("oddity", task)
     assert oddity.cancelled.acquire(timeout=10)
     watching = watch()
     is_refused(over_rpc(gateway, bearer, turn_header(token)))
@@ -364,11 +367,12 @@ def test_a_token_dies_with_its_agents_process(
         publish_as_operator(gateway, {"name": "oddity", "domain": "office"}, target)
         try:
             with door.streaming("oddity", text("tick")) as events:
-                events.first()
+                task = events.first()["task"]["id"]
                 token = process.stdout.readline().strip() if process.stdout else ""
                 assert over_rpc(gateway, bearer, turn_header(token)).status_code == 200
                 process.kill()
-                list(events)
+                eventually(lambda: over_rpc(gateway, bearer, turn_header(token)).status_code == 401, "it still counts")
+                door.cancel("oddity", task)
         finally:
             publish_as_operator(gateway, {"name": "oddity", "domain": "office"}, oddity.target)
     watching = watch()
@@ -448,7 +452,7 @@ def test_a_token_acts_for_the_person_of_its_own_turn(gateway: Served, agents: Ag
         with held(agents, "clerk", token=gateway.token("eve")) as of_eve:
             taken["eve"] = of_eve
             answers = {who: over_rpc(gateway, clerk, turn_header(each.token)) for who, each in taken.items()}
-    assert "data" in result_of(answers["ada"])["parts"][0]
+    assert "data" in answer_of(result_of(answers["ada"]))[0]
     assert answers["eve"].status_code == 404
 
 

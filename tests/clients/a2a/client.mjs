@@ -9,6 +9,7 @@
 // the client threw, and the report is nothing but that where there is no card for this token.
 
 import { randomUUID } from "node:crypto";
+import { InterceptingCall } from "@grpc/grpc-js";
 import * as jose from "jose";
 import { Message, StreamResponse, verifyAgentCardSignature } from "@a2a-js/sdk";
 import {
@@ -19,12 +20,13 @@ import {
   RestTransportFactory,
   createAuthenticatingFetchWithRetry,
 } from "@a2a-js/sdk/client";
+import { GrpcTransportFactory } from "@a2a-js/sdk/client/grpc";
 
 console.debug = () => {}; // the verifier tells of signatures that do not hold, on standard output
 
 const [base, token, plan] = process.argv.slice(2);
 const { binding, steps } = JSON.parse(plan);
-const path = ".well-known/agent-card.json";
+const path = `.well-known/agent-card.json${binding === "GRPC" ? "?interfaces=all" : ""}`;
 let announced = ""; // a version to announce instead of the client's own, which it insists on
 const fetchAsIfOf = (url, { headers, ...init } = {}) => {
   const sent = new Headers(headers);
@@ -35,9 +37,21 @@ const fetchImpl = createAuthenticatingFetchWithRetry(fetchAsIfOf, {
   headers: async () => ({ Authorization: `Bearer ${token}` }),
   shouldRetryWithHeaders: async () => undefined,
 });
+const withMetadata = (options, next) =>
+  new InterceptingCall(next(options), {
+    start(metadata, listener, start) {
+      metadata.set("authorization", `Bearer ${token}`);
+      if (announced) metadata.set("a2a-version", announced);
+      start(metadata, listener);
+    },
+  });
 const factory = new ClientFactory({
   ...ClientFactoryOptions.default,
-  transports: [new JsonRpcTransportFactory({ fetchImpl }), new RestTransportFactory({ fetchImpl })],
+  transports: [
+    new JsonRpcTransportFactory({ fetchImpl }),
+    new RestTransportFactory({ fetchImpl }),
+    new GrpcTransportFactory({ grpcCallOptions: { interceptors: [withMetadata] } }),
+  ],
   preferredTransports: [binding],
   cardResolver: new DefaultAgentCardResolver({ fetchImpl }),
 });
@@ -85,3 +99,4 @@ async function report() {
 }
 
 console.log(JSON.stringify(await report().catch(failure)));
+process.exit(0); // connections of gRPC would keep it

@@ -1,8 +1,8 @@
 """An agent of a run, as a process of its own: `python -m` this module.
 
 It notes every attempt, and every side effect with its delivery, in a file of its own, synced before it goes on; it does
-not look whether it has done something before, since the checks do. What it puts off it finishes later, also after it was
-killed.
+not look whether it has done something before, since the checks do. What it puts off it finishes later, also after it
+was killed.
 """
 
 import argparse
@@ -99,11 +99,8 @@ class Desk:
         async for said in _work(words):
             yield said
         self.journal.note("did", **about)
-        for name, text in words.artifacts.items():
-            if name != "answer":
-                yield agent_pb2.TurnEvent(
-                    artifact=agent_pb2.Artifact(id=name, parts=[agent_pb2.Part(text=text)], last=True)
-                )
+        for made in _made(words):
+            yield agent_pb2.TurnEvent(artifact=made)
         yield done(words.artifacts["answer"], metadata={"attempt": turn.turn.attempt})
 
     def finish_later(self, turn: DeferredTurn, words: Words) -> None:
@@ -118,7 +115,7 @@ class Desk:
         why = ""
         while time.monotonic() < until:
             try:
-                await turn.at(self.gateway).finish(words.artifacts["answer"])
+                await turn.at(self.gateway).finish(words.artifacts["answer"], artifacts=_made(words))
                 why = "finished"
                 break
             except GatewayError as error:
@@ -136,6 +133,12 @@ class Desk:
             self.finish_later(DeferredTurn.read(written), Words(DEFER, key))
 
 
+def _made(words: Words) -> list[agent_pb2.Artifact]:
+    """What is made beside the answer, whole."""
+    made = {name: text for name, text in words.artifacts.items() if name != "answer"}
+    return [agent_pb2.Artifact(id=name, parts=[agent_pb2.Part(text=text)], last=True) for name, text in made.items()]
+
+
 async def _work(words: Words) -> Said:
     if words.word != TELL:
         await asyncio.sleep(words.seconds)
@@ -150,9 +153,7 @@ async def _work(words: Words) -> Said:
 
 async def run(options: argparse.Namespace) -> None:
     """Serve until told to stop."""
-    async with HttpGateway(
-        AgentCredentials.from_environment(options.gateway[0]), urls=options.gateway
-    ) as gateway:
+    async with HttpGateway(AgentCredentials.from_environment(options.gateway[0]), urls=options.gateway) as gateway:
         desk = Desk(Journal(options.journal), gateway)
         desk.go_on()
 

@@ -1,6 +1,6 @@
 """A gateway with short times, and perhaps with one fault: `python -m tests.crash.turns.gateway serve …`.
 
-Leases are seconds instead of a quarter of a minute, and so are pauses between attempts, so that a run sees many of them.
+Leases are seconds instead of a quarter of a minute, and so are pauses between attempts: a run sees many of them.
 Which fault it has is read from the file that MUTANT_FILE names, whenever it could show; so one process plays all of
 them, and an empty file makes it right again. A part that a fault replaces and that is not there any more is an error.
 """
@@ -10,9 +10,9 @@ import os
 import random
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from adapters.lifecycle import attempts, endings, saying, service
@@ -22,6 +22,8 @@ from adapters.messaging.errors import Fenced
 from adapters.messaging.outcomes import Delivery, Done, Outcome
 from adapters.messaging.retry import RetryRule
 from adapters.messaging.turns import TurnState
+from adapters.push.channels import advanced, passed_over
+from adapters.push.connection import Untold
 from adapters.push.outbox import Outbox
 from gateway import app, corridor
 from gateway.cli import main
@@ -146,29 +148,16 @@ def _told_before(right: Callable[..., Any]) -> Callable[..., Any]:
         if not now("webhooks count as told before they answer"):
             return await right(self, channel, message)
 
-        async def put_off(*_: object) -> None:
-            """The cursor has moved on already."""
-
-        hasty = SimpleNamespace(**{name: getattr(self, name) for name in ("_words", "_store", "_pace")})
-        return await _hastily(self, hasty, put_off, channel=channel, message=message)
+        body = await self._written(channel, message)
+        if body is None:
+            return passed_over(channel, cursor=message.seq)
+        following = advanced(channel, cursor=message.seq, now=self._pace.clock())
+        await self._store.settle(channel, following)
+        with suppress(Untold):
+            await self._post(channel, message.seq, body)
+        return following
 
     return tell
-
-
-async def _hastily(self: Any, _: Any, put_off: Any, *, channel: Any, message: Any) -> Any:
-    from adapters.push.channels import advanced, passed_over
-    from adapters.push.connection import Untold
-
-    body = await self._written(channel, message)
-    if body is None:
-        return passed_over(channel, cursor=message.seq)
-    following = advanced(channel, cursor=message.seq, now=self._pace.clock())
-    await self._store.settle(channel, following)
-    try:
-        await self._post(channel, message.seq, body)
-    except Untold as untold:
-        await put_off(channel, untold)
-    return following
 
 
 def _part(of: Any, name: str) -> Callable[..., Any]:

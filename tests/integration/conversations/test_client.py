@@ -276,35 +276,30 @@ async def test_streams_end_with_their_tokens_and_following_does_not(room: Room) 
     assert len(follower.seqs) in {9, 10}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Silent(Room):
     """A gateway whose first streams say that they live, and then nothing, as behind a cable that was pulled."""
 
+    streams: list[str]
+
     async def handle(self, call: Any, emit: Any) -> Any:
-        if self.silent:
-            self.silent.pop()
+        if self.streams:
+            self.streams.pop()
             await emit(Item({"mark": "0"}))
             await asyncio.Event().wait()
-        return await super().handle(call, emit)
-
-    @property
-    def silent(self) -> list[int]:
-        return SILENT
-
-
-SILENT: list[int] = []
+        return await Room.handle(self, call, emit)
 
 
 async def test_a_stream_that_went_silent_is_left(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doors, "SILENCE", 0.3)
     monkeypatch.setattr(conversation_desk, "BEAT", 0.1)
-    SILENT[:] = [1, 2]
     held = await room.ask("Write the report.")
-    silent = Silent(opened=room.opened, desk=room.desk, tokens=room.tokens)
+    silent = Silent(opened=room.opened, desk=room.desk, tokens=room.tokens, streams=["first", "second"])
     async with opened_door(silent) as port, HttpGateway(Known(), door=f"127.0.0.1:{port}") as gateway:
         follower = Follower(in_hand(room, held, gateway).gateway.conversation())
         following = asyncio.create_task(follower.follow())
         await until(lambda: bool(follower.got))
-        assert SILENT == []
+        assert silent.streams == []
         await room.do(held, "Say", id="1", parts=[{"text": "one"}])
         await asyncio.sleep(1)  # a stream that says that it lives is not left
         await until(lambda: len(follower.got) == 2)

@@ -1,5 +1,6 @@
 """The agents' door to conversations, by real gRPC: who comes in, and how what they may not do is answered."""
 
+import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any, cast
@@ -160,6 +161,31 @@ async def test_bad_input_is_named(room: Room, door: Caller) -> None:
     assert said.message.seq == 2
     code, sentence = await door.refused("Append", held, wire.AppendRequest(id="1", parts=[part("y")]))
     assert (code, "something else" in sentence) == (grpc.StatusCode.FAILED_PRECONDITION, True)
+
+
+async def test_what_is_too_finely_divided_is_refused_before_it_is_translated(room: Room, door: Caller) -> None:
+    held = await room.ask("Write the report.")
+    grains = Value()
+    grains.list_value.values.extend([Value(bool_value=True)] * 200_000)
+    struct = Struct(fields={"x": grains})
+    empty = [agent_pb2.Part()] * 400_000
+    artifact = agent_pb2.Artifact(id="a", parts=empty)
+    attempts: list[tuple[str, Any, str]] = [
+        ("Append", wire.AppendRequest(id="1", parts=empty), "parts"),
+        ("Append", wire.AppendRequest(id="1", artifacts=[agent_pb2.Artifact()] * 400_000), "parts"),
+        ("Update", wire.UpdateRequest(id="1", seq=1, artifacts=[artifact]), "parts"),
+        ("Append", wire.AppendRequest(id="1", parts=[agent_pb2.Part(data=grains)]), "data"),
+        ("Append", wire.AppendRequest(id="1", parts=[agent_pb2.Part(text="x", metadata=struct)]), "data"),
+        ("Finish", wire.FinishRequest(finished=wire.Finished(metadata=struct)), "data"),
+        ("Ask", wire.AskRequest(question=agent_pb2.Question(id="q", answer_schema=struct)), "data"),
+    ]
+    began = time.monotonic()
+    for method, request, sentence in attempts:
+        code, details = await door.refused(method, held, request)
+        assert (code, sentence in details) == (grpc.StatusCode.RESOURCE_EXHAUSTED, True), (method, details)
+    assert time.monotonic() - began < 10
+    most = [part("x")] * 1_000
+    assert (await door("Append", held, wire.AppendRequest(id="1", parts=most))).message.seq == 2
 
 
 async def test_whatever_json_can_say_comes_back_as_it_was(room: Room, door: Caller) -> None:

@@ -221,6 +221,28 @@ async def test_who_does_not_wait_to_be_heard_has_said_too_much(door: Door) -> No
     assert (await process.next()).withdrawn.attempt == given.attempt
 
 
+async def test_an_attachment_of_which_too_much_is_unheard_is_not_read_until_some_is(door: Door) -> None:
+    process, go = await door.attach(), asyncio.Event()
+
+    async def slow(_: Emission) -> None:
+        await go.wait()
+
+    slowly = [asked(door, emit=slow), asked(door, emit=slow)]
+    for given in [await process.assignment() for _ in slowly]:
+        await process.answer(given.attempt, delta("x"), delta("x" * 60_000), end=None)
+    other = asked(door)
+    beside = await process.assignment()
+    await process.answer(beside.attempt, done("quick"))
+    (attachment,) = door.attachments._attached[DESK]
+    await until(lambda: attachment._buffered > LIMITS.buffered)
+    assert not other.done()
+
+    go.set()
+    for heard in [(await process.next()).heard for _ in slowly]:
+        await process.answer(heard.attempt, done("y"))
+    assert [each.parts for each in await asyncio.gather(*slowly, other)] == [texts("y"), texts("y"), texts("quick")]
+
+
 async def test_a_message_that_is_too_large_ends_the_stream(door: Door) -> None:
     process = await door.attach()
     answer = asked(door)

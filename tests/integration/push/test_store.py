@@ -238,6 +238,12 @@ async def test_a_database_that_is_away_is_said_to_be(tmp_path: object) -> None:
                 await ChannelStore(database).of_turn(TurnId("turn"))
 
 
+def passes(clock: FakeClock) -> bool:
+    """Let time go on: what was claimed, and could not be settled while the database was away, waits for its lease."""
+    clock.advance(0.1)
+    return True
+
+
 async def test_a_file_that_is_moved_away_is_not_written_and_once_it_is_back_everything_goes_on(
     tmp_path: Path, clock: FakeClock
 ) -> None:
@@ -252,9 +258,8 @@ async def test_a_file_that_is_moved_away_is_not_written_and_once_it_is_back_ever
             await told_at(gateway, turn, webhook.url(), id="other")
         (tmp_path / "elsewhere.db").rename(path)
         await told_at(gateway, turn, webhook.url(), id="other")
-        await until(lambda: webhook.said == ["one", "one"])
         await say(gateway, turn, "two")
-        await until(lambda: webhook.said[2:] == ["two", "two"])
+        await until(lambda: passes(clock) and sorted(webhook.each_once()) == ["one", "one", "two", "two"])
 
 
 async def test_a_database_that_was_restarted_is_found_again(clock: FakeClock) -> None:
@@ -272,7 +277,6 @@ async def test_a_database_that_was_restarted_is_found_again(clock: FakeClock) ->
                 await told_at(gateway, turn, webhook.url(), id="other")
             server.start()
             await until_available(lambda: say(gateway, turn, "two"))
-            clock.advance(LEASE_SECONDS)
-            await until(lambda: webhook.each_once() == ["one", "two"])
+            await until(lambda: passes(clock) and webhook.each_once() == ["one", "two"])
     finally:
         server.stop()

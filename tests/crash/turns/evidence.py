@@ -1,0 +1,108 @@
+"""Evidence of a run of turns: what clients were told, agents did and webhooks got; what the database and the audit logs
+say after that."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from policies.audit.segments import read_entries
+from tests.crash.database import snapshot
+from tests.crash.turns.agent import noted
+from tests.crash.turns.clients import Clients
+from tests.crash.turns.house import House
+from tests.support.push import Received
+
+ENDED = frozenset({"completed", "failed", "cancelled", "rejected"})
+
+_TURN = ("conversation", "id", "agent", "opened", "state", "attempts")
+_MESSAGE = ("conversation", "seq", "id", "sender", "kind", "turn")
+_QUERIES = {
+    "turns": f"SELECT {', '.join(_TURN)} FROM turn ORDER BY conversation, opened",
+    "messages": f"SELECT {', '.join(_MESSAGE)}, body FROM message ORDER BY conversation, seq",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A message as the database has it."""
+
+    conversation: str
+    seq: int
+    id: str
+    sender: str
+    kind: str
+    turn: str
+    body: Mapping[str, Any]
+
+    @property
+    def text(self) -> str:
+        return "".join(part.get("text", "") for part in self.body.get("parts", ()))
+
+    @property
+    def artifacts(self) -> dict[str, str]:
+        """What was made, and the answer itself."""
+        made = {
+            each["id"]: "".join(part.get("text", "") for part in each.get("parts", ()))
+            for each in self.body.get("artifacts", ())
+        }
+        return {**made, "answer": self.text}
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRow:
+    conversation: str
+    id: str
+    agent: str
+    opened: int
+    state: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """All of it. `did` are the lines of all journals, by when they were written; `audits` the entries of each gateway;
+    `strikes` what befell whom, and when; `wrong` what was seen to be wrong meanwhile."""
+
+    clients: Clients
+    did: Sequence[Mapping[str, Any]]
+    hooks: Sequence[Received]
+    turns: Mapping[str, TurnRow]
+    messages: Mapping[str, Sequence[Row]]
+    audits: Sequence[Sequence[Mapping[str, Any]]]
+    strikes: Sequence[tuple[str, float]] = ()
+    wrong: Sequence[str] = field(default_factory=list[str])
+
+
+def gather(
+    house: House,
+    clients: Clients,
+    *,
+    hooks: Sequence[Received],
+    strikes: Sequence[tuple[str, float]],
+    wrong: Sequence[str],
+) -> Evidence:
+    """What is known now. The audit logs are whole once both gateways have been opened or ended since."""
+    rows = snapshot(house.log, _QUERIES)
+    messages: dict[str, list[Row]] = defaultdict(list)
+    for row in rows["messages"]:
+        messages[row["turn"]].append(Row(*(row[name] for name in _MESSAGE), body=orjson.loads(row["body"])))
+    lines = [line for path in house.journals.values() for line in noted(path)]
+    return Evidence(
+        clients=clients,
+        did=sorted(lines, key=lambda line: line["at"]),
+        hooks=hooks,
+        turns={row["id"]: TurnRow(*(row[name] for name in _TURN)) for row in rows["turns"]},
+        messages=messages,
+        audits=[list(read_entries(gateway.folder / "state" / "audit")) for gateway in house.gateways],
+        strikes=strikes,
+        wrong=wrong,
+    )
+
+
+def unended(house: House) -> int:
+    """How many turns have not ended."""
+    rows = snapshot(house.log, {"turns": _QUERIES["turns"]})["turns"]
+    return sum(row["state"] not in ENDED for row in rows)
