@@ -48,6 +48,7 @@ from registry.model import (
     Result,
     Said,
     Target,
+    TooLarge,
     new_call_id,
     nowhere,
 )
@@ -59,6 +60,8 @@ Deliver = Callable[[Call, Emit], Awaitable[Result]]
 
 SETTLING: Final = 240
 """How often it is tried to write an outcome down while the log is away, with a pause in between each time."""
+MESSAGES: Final = 900
+"""Messages of one attempt before its end. Pieces and artifacts are not counted."""
 PAUSE: Final = 0.25
 """Seconds of that pause; and before anybody looks whether a turn was cancelled: most are over by then."""
 
@@ -405,6 +408,8 @@ class _Trial:
         """Log what was said whole. A repeated attempt that says the same again says nothing; what it says otherwise is
         another message."""
         self._said += 1
+        if self._said > MESSAGES:
+            raise TooLarge(f"{self.delivery.agent} said more than {MESSAGES} messages in one turn, the most it may.")
         new = New(
             id=f"said:{self.delivery.id}:{self._said}",
             sender=agent_sender(self.delivery.agent),

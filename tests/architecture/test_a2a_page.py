@@ -4,7 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-from a2a.server.routes.jsonrpc_dispatcher import JSONRPC03Adapter, JsonRpcDispatcher
+from a2a.server.routes.jsonrpc_dispatcher import (
+    JSONRPC03Adapter,  # pyright: ignore[reportPrivateImportUsage]  its own module cannot be imported first
+    JsonRpcDispatcher,
+)
 from starlette.routing import Route
 
 from gateway.a2a.bindings import Rest, operations

@@ -181,7 +181,7 @@ def audited(evidence: Evidence) -> Iterator[str]:
         outcomes = Counter(entry["call"] for entry in entries if entry["kind"] == "outcome")
         yield from (f"gateway {number}: {call} has {n} outcomes" for call, n in outcomes.items() if n > 1)
         yield from (f"gateway {number}: {call} is decided {n} times" for call, n in Counter(decisions).items() if n > 1)
-        yield from (f"gateway {number}: {call} is open" for call in decisions if not outcomes[call])
+        yield from (f"gateway {number}: {call} is open" for call in decisions if evidence.over and not outcomes[call])
         yield from (f"gateway {number}: {call} has an outcome only" for call in outcomes.keys() - set(decisions))
         for entry in entries:
             if entry["kind"] == "decision":

@@ -3,7 +3,7 @@ say after that."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -63,8 +63,8 @@ class TurnRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """All of it. `did` are the lines of all journals, by when they were written; `audits` the entries of each gateway;
-    `strikes` what befell whom, and when; `wrong` what was seen to be wrong meanwhile."""
+    """All of it. `did` are the lines of all journals, by when they were written; `audits` the entries of each gateway,
+    which are whole if it is `over`; `strikes` what befell whom, and when; `wrong` what was seen to be wrong meanwhile."""
 
     clients: Clients
     did: Sequence[Mapping[str, Any]]
@@ -72,33 +72,42 @@ class Evidence:
     turns: Mapping[str, TurnRow]
     messages: Mapping[str, Sequence[Row]]
     audits: Sequence[Sequence[Mapping[str, Any]]]
-    strikes: Sequence[tuple[str, float]] = ()
-    wrong: Sequence[str] = field(default_factory=list[str])
+    strikes: Sequence[tuple[str, float]]
+    wrong: Sequence[str]
+    over: bool
 
 
-def gather(
-    house: House,
-    clients: Clients,
-    *,
-    hooks: Sequence[Received],
-    strikes: Sequence[tuple[str, float]],
-    wrong: Sequence[str],
-) -> Evidence:
-    """What is known now. The audit logs are whole once both gateways have been opened or ended since."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What was seen while a run was on; see `Evidence`."""
+
+    clients: Clients
+    hooks: Sequence[Received]
+    strikes: Sequence[tuple[str, float]]
+    wrong: Sequence[str]
+
+
+def gather(house: House, seen: Seen, *, over: bool) -> Evidence:
+    """What is known now of the run that these clients were in. `over`: both gateways have been ended since."""
     rows = snapshot(house.log, _QUERIES)
     messages: dict[str, list[Row]] = defaultdict(list)
     for row in rows["messages"]:
         messages[row["turn"]].append(Row(*(row[name] for name in _MESSAGE), body=orjson.loads(row["body"])))
+    ours = {turn for turn, said in messages.items() if said[0].id.startswith(seen.clients.run_name)}
+    turns = [TurnRow(*(row[name] for name in _TURN)) for row in rows["turns"]]
     lines = [line for path in house.journals.values() for line in noted(path)]
     return Evidence(
-        clients=clients,
-        did=sorted(lines, key=lambda line: line["at"]),
-        hooks=hooks,
-        turns={row["id"]: TurnRow(*(row[name] for name in _TURN)) for row in rows["turns"]},
-        messages=messages,
+        clients=seen.clients,
+        did=sorted(
+            (line for line in lines if line["key"].startswith(seen.clients.run_name)), key=lambda line: line["at"]
+        ),
+        hooks=seen.hooks,
+        turns={turn.id: turn for turn in turns if turn.id in ours},
+        messages={turn: said for turn, said in messages.items() if turn in ours},
         audits=[list(read_entries(gateway.folder / "state" / "audit")) for gateway in house.gateways],
-        strikes=strikes,
-        wrong=wrong,
+        strikes=seen.strikes,
+        wrong=seen.wrong,
+        over=over,
     )
 
 

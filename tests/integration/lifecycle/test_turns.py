@@ -262,3 +262,15 @@ async def test_whoever_attends_answers_the_open_question_with_their_next_message
         told = await opened.ask("the red one", context="c", attention=Attention.ATTENDS)
         assert [part.text for part in told.parts] == ["So the red one"]
         assert told.turn == asked.turn
+
+
+async def test_an_agent_that_says_message_after_message_is_stopped(url: str) -> None:
+    async def talking(call: Call, emit: Emit) -> Result:
+        while True:
+            await emit(Said(parts=(Part(text="and another thing"),)))
+
+    async with office(url, talking) as opened:
+        view = await opened.said("hello")
+        assert view.turn.state is TurnState.FAILED
+        assert "900 messages" in answer_of(view)
+        assert len(view.messages) == 902
