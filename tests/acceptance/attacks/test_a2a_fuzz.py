@@ -5,6 +5,7 @@ Hypothesis draws requests that are nearly right: each member that A2A knows hold
 
 import json
 import re
+import uuid
 from collections.abc import Generator, Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.agents import HTTP, Door, publish_as_operator, text, words_of
+from tests.support.agents import HTTP, Door, answer_of, publish_as_operator, text, words_of
 from tests.support.odd_agent import WAYS, odd_agent
 from tests.support.odd_service import odd_manifest, odd_service
 from tests.support.office import office
@@ -22,7 +23,7 @@ from tests.support.served import Served, published
 EXAMPLES = 200
 INTERNAL = -32603
 CODES = {-32700, -32600, -32601, -32602, *range(-32009, -32000)} - {-32006}
-STATES = {"TASK_STATE_COMPLETED", "TASK_STATE_FAILED", "TASK_STATE_REJECTED"}
+STATES = {f"TASK_STATE_{state}" for state in ("SUBMITTED", "WORKING", "COMPLETED", "FAILED", "REJECTED")}
 INSIDE = re.compile(
     r"Traceback|Error\b|Exception|iterable|unhashable|literal for|protobuf|lf\.a2a|NoneType|'\w+' object"
 )
@@ -67,7 +68,7 @@ ONE_KIND = st.one_of(
     [st.fixed_dictionaries({name: nearly(right)}) for name, right in {"text": WORDS, "data": INVOCATION | JSON}.items()]
 )
 MESSAGE = members(
-    messageId=st.just("m-1") | WORDS,
+    messageId=st.uuids().map(str) | WORDS,
     role=st.sampled_from(["ROLE_USER", "ROLE_USER", "ROLE_AGENT", "ROLE_UNSPECIFIED", "user", 1, 2]),
     parts=st.lists(nearly(PART | ONE_KIND), max_size=3),
     contextId=WORDS,
@@ -77,7 +78,11 @@ MESSAGE = members(
     metadata=METADATA,
 )
 GOOD_MESSAGE = st.fixed_dictionaries(
-    {"messageId": st.just("m-1"), "role": st.just("ROLE_USER"), "parts": st.lists(ONE_KIND, min_size=1, max_size=2)},
+    {
+        "messageId": st.uuids().map(str),
+        "role": st.just("ROLE_USER"),
+        "parts": st.lists(ONE_KIND, min_size=1, max_size=2),
+    },
     optional={"contextId": WORDS, "metadata": nearly(METADATA)},
 )
 PARAMS = members(
@@ -151,12 +156,8 @@ def is_told(error: Mapping[str, Any]) -> None:
 
 
 def is_result(result: Mapping[str, Any]) -> None:
-    """A message of the agent, or a task that has ended."""
-    if "message" in result:
-        assert result["message"]["role"] == "ROLE_AGENT"
-        assert result["message"]["parts"]
-    else:
-        assert result["task"]["status"]["state"] in STATES
+    """A task, which has ended where its sender waited for that."""
+    assert result["task"]["status"]["state"] in STATES
 
 
 def is_rpc(response: httpx.Response, request_id: Any) -> None:
@@ -219,13 +220,15 @@ def test_any_message_to_be_streamed(door: Door, agent: str, *, params: dict[str,
 @given(message=GOOD_MESSAGE)
 def test_both_bindings_think_the_same_of_a_message(door: Door, message: dict[str, Any]) -> None:
     rpc = door.rpc("oddity", "SendMessage", {"message": message}).json()
-    rest = door.post(f"{door.of('oddity')}/message:send", {"message": message}).json()
+    again = {**message, "messageId": str(uuid.uuid4())}
+    rest = door.post(f"{door.of('oddity')}/message:send", {"message": again}).json()
     assert ("error" in rpc) is ("error" in rest)
     if "error" in rpc:
         assert rpc["error"]["message"] == rest["error"]["message"]
         assert rpc["error"]["data"] == rest["error"]["details"]
     else:
-        assert rpc["result"]["message"]["parts"] == rest["message"]["parts"]
+        assert answer_of(rpc["result"]["task"]) == answer_of(rest["task"])
+        assert rpc["result"]["task"]["id"] != rest["task"]["id"]
 
 
 @fuzzed
