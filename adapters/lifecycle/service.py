@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol, TypeAlias, cast
+from typing import Any, Final, Protocol, TypeAlias, cast
 
 from adapters.lifecycle import shortcut
 from adapters.lifecycle.attempts import Attempts, Deliver, Ending, FindWork
@@ -161,7 +161,7 @@ class Lifecycle:
         )
         self._runs: dict[TurnId, _Run] = {}
         self._busy: dict[AgentName, int] = {}
-        self._working: set[asyncio.Task[None]] = set()
+        self._working: set[asyncio.Task[Any]] = set()
         self._freed = asyncio.Event()
         self._starved = False
         self._waited_for: frozenset[AgentName] = frozenset()
@@ -203,19 +203,11 @@ class Lifecycle:
         """
         sending = _sending(call)
         with self._feeds.hearing(sending.follows or sending.turn) as hearing:
-            ready = await self._beside.admit(call)
-            taken = await self._taken(call, agent)
-            await ready(taken.of, taken.appended.seq - 1)
-            attends = sending.attention is Attention.ATTENDS
-            if taken.appended.delivery is not None:
-                deadline, also = (call.deadline, emit) if attends else (None, nowhere)
-                taken.run = self._start(taken.appended.delivery, deadline=deadline, also=also)
-            if attends:
-                return await self._attended(call, taken)
+            taken = await self._taken_up(call, agent, emit)
             try:
                 return await self._stayed_for(call, taken, hearing, emit=emit)
             except asyncio.CancelledError:
-                if call.turn:  # asked within a turn, by an agent that does not wait any more or has lost its turn
+                if _is_bound_to_its_caller(call):
                     await asyncio.shield(self._withdraw(taken.of, call.chain))
                 raise
 
@@ -278,6 +270,39 @@ class Lifecycle:
         return TurnPage(views=views, mark=mark, total=await self._history.count_turns(which))
 
     # ---- turns begin, and go on
+
+    async def _taken_up(self, call: Call, agent: Agent, emit: Emit) -> _Taken:
+        """Log what is said and begin with it, whether or not its sender stays to see that: nothing is claimed that
+        nobody has in hand."""
+        task = asyncio.get_running_loop().create_task(self._take_up(call, agent, emit))
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if _is_bound_to_its_caller(call):
+                task.add_done_callback(lambda done: self._left_alone(done, call.chain))
+            raise
+
+    def _left_alone(self, begun: "asyncio.Task[_Taken]", chain: Chain) -> None:
+        """What nobody waits for any more was begun all the same: it is cancelled."""
+        if begun.cancelled() or begun.exception() is not None:
+            return
+        task = asyncio.get_running_loop().create_task(self._withdraw(begun.result().of, chain))
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+
+    async def _take_up(self, call: Call, agent: Agent, emit: Emit) -> _Taken:
+        ready = await self._beside.admit(call)
+        taken = await self._taken(call, agent)
+        try:
+            await ready(taken.of, taken.appended.seq - 1)
+        finally:  # what was claimed is begun, whatever else cannot be had
+            if taken.appended.delivery is not None:
+                attends = _sending(call).attention is Attention.ATTENDS
+                deadline, also = (call.deadline, emit) if attends else (None, nowhere)
+                taken.run = self._start(taken.appended.delivery, deadline=deadline, also=also)
+        return taken
 
     async def _taken(self, call: Call, agent: Agent) -> _Taken:
         """Log what is said: to a turn that waits for it, or for one of its own. Who attends and has no word for turns
@@ -372,8 +397,10 @@ class Lifecycle:
     # ---- those who wait
 
     async def _stayed_for(self, call: Call, taken: _Taken, hearing: Hearing, *, emit: Emit) -> Result:
-        """Wait, or listen, or leave, as the sender does."""
+        """Attend, wait, listen or leave, as the sender does."""
         match _sending(call).attention:
+            case Attention.ATTENDS:
+                return await self._attended(call, taken)
             case Attention.LISTENS:
                 return await self._listened(call, taken, hearing, emit=emit)
             case Attention.WAITS:
@@ -399,9 +426,6 @@ class Lifecycle:
         except TimeoutError:
             await self._withdraw(of, call.chain)
             raise DeadlinePassed(f"{of.agent} did not answer in time.") from None
-        except asyncio.CancelledError:
-            await asyncio.shield(self._withdraw(of, call.chain))
-            raise
 
     async def _withdraw(self, of: TurnRef, chain: Chain) -> None:
         """Cancel what nobody waits for any more; it is no harm if it has just ended."""
@@ -552,6 +576,13 @@ class Lifecycle:
         while True:
             await asyncio.sleep(DRAFTS)
             await self._attempts.keep_drafts()
+
+
+def _is_bound_to_its_caller(call: Call) -> bool:
+    """Whether a turn is to end once its caller does not wait any more: who attends it, or asks within a turn of their
+    own, which may be over."""
+    sending = _sending(call)
+    return sending.attention is Attention.ATTENDS or (bool(call.turn) and sending.attention is not Attention.LEAVES)
 
 
 def _sending(call: Call) -> Sending:

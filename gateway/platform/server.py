@@ -6,7 +6,7 @@ each connection has its own places.
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias, cast
+from typing import Any, Final, Protocol, TypeAlias, cast
 
 import grpc
 import grpc.aio
@@ -57,6 +57,8 @@ class Face(Protocol):
 Agents: TypeAlias = Callable[[Callers], Face]
 """The face of the agents, which asks who calls as all others do."""
 
+A2A: Final = "lf.a2a.v1.A2AService"
+
 
 async def serve_platform(
     address: str,
@@ -81,7 +83,7 @@ async def serve_platform(
         registry_face(handle=handle, callers=operators),
         messages_face(handle=handle, callers=operators),
         conversations_face(handle=handle, callers=callers),
-        HealthFace(("", REGISTRY.full_name, MESSAGES.full_name, CONVERSATIONS.full_name)),
+        HealthFace(("", REGISTRY.full_name, MESSAGES.full_name, CONVERSATIONS.full_name, *([A2A] if agents else []))),
     )
     reaching = () if agents is None else (agents(callers),)
     attaching = () if workplace is None else (WorkFace(workplace, handle=handle, callers=callers),)

@@ -93,8 +93,7 @@ class Mover:
             again = Heard(task=heard.task)
             heard = again if await self._anywhere(lambda at, to=again: self._subscribe(at, to)) else heard
             if not again.events:
-                await self._ended(await self.task(heard.task))
-                break
+                heard.resumed(await self._ended(await self.task(heard.task)))
         return heard
 
     async def _subscribe(self, at: Caller, heard: Heard) -> bool:
@@ -124,10 +123,11 @@ class Mover:
     async def task(self, task: str) -> Task:
         return await self._anywhere(lambda at: at.task(task))
 
-    async def _ended(self, task: Task) -> None:
+    async def _ended(self, task: Task) -> Task:
         while task.status.state not in ENDED:
             await asyncio.sleep(0.25)
             task = await self.task(task.id)
+        return task
 
     async def _anywhere(self, asking: Callable[[Caller], Awaitable[T]], *, first: int | None = None) -> T:
         """Ask one gateway, and if it is not there, or stops, the other."""
@@ -172,13 +172,14 @@ async def test_no_turn_fails_while_gateways_and_agents_are_deployed(pair: Replic
 
         async def deploy() -> None:
             await asyncio.sleep(1)
-            # two long answers at each gateway, the agents' own streams among what has to end
-            long = [await mover.begins(f"tell {PIECES}", at=at) for mover in movers.values() for at in (0, 1)]
+            long = await asyncio.gather(
+                *(mover.begins(f"tell {PIECES}", at=at) for mover in movers.values() for at in (0, 1))
+            )
             drained = await stopped(pair.a.process)
             print(f"gateway drained in {drained:.1f} s")
             assert drained < DRAINED_WITHIN
             for name, mover in movers.items():
-                long += [await mover.begins(f"tell {PIECES}", at=at) for at in (0, 1)]
+                long += await asyncio.gather(*(mover.begins(f"tell {PIECES}", at=at) for at in (0, 1)))
                 took = await stopped(pair.agents[name])
                 print(f"{name} stopped in {took:.1f} s")
             for heard in await asyncio.gather(*long):

@@ -57,15 +57,18 @@ class Heard:
         match event.WhichOneof("payload"):
             case "task":
                 assert self.events == 1, "a task came in the middle"
-                self.task, self.state = event.task.id, event.task.status.state
-                self.artifacts = artifacts_of(event.task)
-                self.notes = notes_of(event.task)
+                self.resumed(event.task)
             case "artifact_update":
                 self._artifact(event.artifact_update.artifact, append=event.artifact_update.append)
             case _:
                 status = event.status_update.status
                 self.state = status.state
                 self.notes += [part.text for part in status.message.parts if part.text.startswith("note ")]
+
+    def resumed(self, task: Task) -> None:
+        """Take in the task as it stands, whatever was heard before."""
+        self.task, self.state = task.id, task.status.state
+        self.artifacts, self.notes = artifacts_of(task), notes_of(task)
 
     @property
     def pieces(self) -> int:

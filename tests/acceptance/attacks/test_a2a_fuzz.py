@@ -219,9 +219,9 @@ def test_any_message_to_be_streamed(door: Door, agent: str, *, params: dict[str,
 @fuzzed
 @given(message=GOOD_MESSAGE)
 def test_both_bindings_think_the_same_of_a_message(door: Door, message: dict[str, Any]) -> None:
-    rpc = door.rpc("oddity", "SendMessage", {"message": message}).json()
-    again = {**message, "messageId": str(uuid.uuid4())}
-    rest = door.post(f"{door.of('oddity')}/message:send", {"message": again}).json()
+    once, again = [{"message": {**message, "messageId": str(uuid.uuid4())}} for _ in range(2)]
+    rpc = door.rpc("oddity", "SendMessage", once).json()
+    rest = door.post(f"{door.of('oddity')}/message:send", again).json()
     assert ("error" in rpc) is ("error" in rest)
     if "error" in rpc:
         assert rpc["error"]["message"] == rest["error"]["message"]

@@ -11,6 +11,7 @@ from a2a.types import a2a_pb2 as wire
 from a2a.types import a2a_pb2_grpc
 from google.protobuf.struct_pb2 import Value
 from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from interchange_client.agent import TurnInHand
 
 from tests.support.agents import Agents, Audit, chain_of, held, publish_as_operator
@@ -137,6 +138,14 @@ def test_a_stranger_is_told_so_before_anything_is_read(
         answered.set()
 
     assert error.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_the_service_is_healthy_for_anybody(gateway: Served) -> None:
+    with channel(gateway) as opened:
+        check = cast("Any", health_pb2_grpc).HealthStub(opened).Check
+        answer = check(health_pb2.HealthCheckRequest(service="lf.a2a.v1.A2AService"), timeout=SECONDS)
+
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
 def test_what_is_forbidden_looks_as_what_there_is_not(gateway: Served, stub: Any) -> None:

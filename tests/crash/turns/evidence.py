@@ -64,7 +64,7 @@ class TurnRow:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """All of it. `did` are the lines of all journals, by when they were written; `audits` the entries of each gateway,
-    which are whole if it is `over`; `strikes` what befell whom, and when; `wrong` what was seen to be wrong meanwhile."""
+    which are whole if it is `over`; `strikes` what befell whom, and when; `wrong` what went wrong meanwhile."""
 
     clients: Clients
     did: Sequence[Mapping[str, Any]]

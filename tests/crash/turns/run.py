@@ -14,25 +14,25 @@ from tests.crash.checks import Violation
 from tests.crash.report import Report
 from tests.crash.turns.checks import violations
 from tests.crash.turns.clients import PATIENCE, Clients, Errand, Line, LostError, ToldError
-from tests.crash.turns.evidence import Evidence, gather, unended
+from tests.crash.turns.evidence import Evidence, Seen, gather, unended
 from tests.crash.turns.house import AGENTS, House
 from tests.crash.turns.storm import Storm
 from tests.crash.turns.words import ASK, DEFER, FLAKY, SAY, TAKE, TELL
 from tests.support.push import Received, answers, receiver
 
-QUIET_SECONDS = 90.0
 ALL_WORDS = (SAY, SAY, TAKE, TAKE, TELL, FLAKY, DEFER, ASK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manner:
     """How clients go about it: how many conversations each person has with each of the `agents`, how long they wait
-    between two messages, and which words they say."""
+    between two messages, which words they say, and for how many seconds in peace they wait for what they began."""
 
     lanes: int = 2
     pace: float = 0.15
     agents: Sequence[str] = AGENTS
     words: Sequence[str] = ALL_WORDS
+    patience: float = 90.0
 
 
 @dataclass(slots=True)
@@ -72,16 +72,16 @@ async def play(
             await asyncio.wait((working, scene_played), return_when=asyncio.FIRST_COMPLETED)
             await scene_played
             clients.is_over = True
-            stuck = await _until_quiet(house, working)
+            stuck = await _until_quiet(house, working, seconds=manner.patience)
             await _looked_at(clients)
             await _until_told(hook)
         finally:
             working.cancel()
             await asyncio.gather(working, return_exceptions=True)
-        wrong = [*storm.wrong, *stuck]
         if audits:
             await asyncio.to_thread(_close_books, house)
-        evidence = await asyncio.to_thread(gather, house, clients, hooks=hook.taken, strikes=storm.strikes, wrong=wrong)
+        seen = Seen(clients=clients, hooks=hook.taken, strikes=storm.strikes, wrong=[*storm.wrong, *stuck])
+        evidence = await asyncio.to_thread(gather, house, seen, over=audits)
     return _report(evidence)
 
 
@@ -109,13 +109,13 @@ async def _clients(house: House, dice: random.Random, manner: Manner) -> AsyncGe
         )
 
 
-async def _until_quiet(house: House, working: "asyncio.Future[None]") -> list[str]:
+async def _until_quiet(house: House, working: "asyncio.Future[None]", *, seconds: float) -> list[str]:
     """Wait until every client has seen the end of what it began, but not for ever."""
     try:
-        async with asyncio.timeout(QUIET_SECONDS):
+        async with asyncio.timeout(seconds):
             await asyncio.shield(working)
     except TimeoutError:
-        return [f"after {QUIET_SECONDS:g} s of peace {await asyncio.to_thread(unended, house)} turns have not ended"]
+        return [f"after {seconds:g} s of peace {await asyncio.to_thread(unended, house)} turns have not ended"]
     return []
 
 
