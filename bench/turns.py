@@ -29,6 +29,7 @@ from bench.processes import Driver, Round, cpu_seconds, free_port, http_request,
 from tests.support.postgres import PostgresServer
 
 CALLERS = (1, 16, 256)
+AIMED_AT = 16
 LOOKING = 0.05
 """Seconds between two looks at whether all turns have ended."""
 
@@ -140,6 +141,8 @@ def _report(engine: str, found: Mapping[tuple[int, str], list[Round]]) -> None:
         if played is not waited and played is not called:
             line += f", {_beside(played, waited, 'calls_per_second'):.2f} of SendMessage"
         print(f"{line}  {errors(played)} errors", flush=True)
+    times = _beside(found[AIMED_AT, "SendMessage"], found[AIMED_AT, "tools/call"], "cpu_per_call")
+    print(f"{engine}: SendMessage takes {times:.1f}x the CPU of tools/call at {AIMED_AT} callers (aim: at most 3)\n")
 
 
 def _beside(ours: Sequence[Round], theirs: Sequence[Round], figure: str) -> float:

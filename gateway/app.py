@@ -342,7 +342,8 @@ async def _open_corridor(ground: _Ground, turns: _Turns | None) -> Corridor:
 
 def _open_channels(config: Config, live: Live, opened: AsyncExitStack) -> Channels:
     """Connections to far sides, kept for as long as somebody is bound there."""
-    channels = Channels(limits=GrpcLimits(answer=config.limits.result_bytes, in_hand=config.limits.calls_per_target))
+    each = config.limits.calls_per_target  # as many turns as the lifecycle service has in hand, beside as many calls
+    channels = Channels(limits=GrpcLimits(answer=config.limits.result_bytes, in_hand=each, turns=each))
     opened.push_async_callback(channels.close)
 
     async def keep_channels() -> None:

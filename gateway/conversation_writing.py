@@ -4,7 +4,7 @@ A body is in these words already. What an agent cannot be brought, whatever it i
 loses the rest of a conversation over it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final, cast
 
 import orjson
@@ -60,7 +60,11 @@ def _write_body(message: Message) -> JsonObject:
 
 def _is_deep(value: object, levels: int = DEEPEST) -> bool:
     """Whether what is inside something is nested deeper than protobuf's readers go."""
-    if isinstance(value, str | bytes) or not isinstance(value, Mapping | Sequence):
-        return False
-    inner = cast("Mapping[str, object]", value).values() if isinstance(value, Mapping) else value
-    return levels < 0 or any(_is_deep(each, levels - 1) for each in cast("Sequence[object]", inner))
+    match value:
+        case Mapping():
+            inner = list(cast("Mapping[str, object]", value).values())
+        case list():
+            inner = cast("list[object]", value)
+        case _:
+            return False
+    return levels < 0 or any(_is_deep(each, levels - 1) for each in inner)

@@ -70,8 +70,11 @@ class Corridor:
             return result
 
     def _place(self, call: Call) -> AbstractContextManager[None]:
-        """One of the calls that a principal may have in hand. What the log gave out counts where it is carried out."""
-        return nullcontext() if call.attempt is not None else self._limits.call(call.chain.caller)
+        """One of the calls that a principal may have in hand. What the log gave out counts where it is carried out, who
+        follows a turn among the subscriptions of their face."""
+        if call.attempt is not None or (call.action is Action.READ_CONVERSATION and _operation(call) == "Follow"):
+            return nullcontext()
+        return self._limits.call(call.chain.caller)
 
     def drain(self, seconds: float) -> None:
         """End the calls that last, with their reason, unless they end within so many seconds."""
@@ -83,6 +86,10 @@ class Corridor:
             return await far_side(call, facts, emit)
         async with self._long_calls.watched(call, found, decided_by=decided_by):
             return await far_side(call, facts, emit)
+
+
+def _operation(call: Call) -> object:
+    return call.content.get("operation")
 
 
 def _may_last(call: Call) -> bool:

@@ -5,10 +5,28 @@ from typing import cast
 from a2a.utils.errors import UnsupportedOperationError
 
 from adapters.lifecycle.views import PAUSED, TurnView
+from adapters.messaging.bodies import write_body
 from adapters.messaging.turns import ENDED, TurnState
 from gateway.a2a.asking import invalid
 from registry.checks import SchemaError, compile_schema, faults_in
 from registry.model import Call, JsonObject
+
+
+def was_said(view: TurnView, call: Call) -> bool:
+    """Whether a message was said to its task before, so that only the answer to it was lost on the way.
+
+    Raises:
+        A2AError: another one was, under its id.
+    """
+    if call.sending is None:
+        return False
+    caller, sent = call.chain.caller, call.sending
+    said = next((each for each in view.messages if (each.id, each.sender) == (sent.message, str(caller))), None)
+    if said is None or said.issuer != caller.issuer:
+        return False
+    if said.seq == view.turn.opened or said.body != write_body(call.parts, metadata=sent.metadata):
+        raise invalid({"message.messageId": "was used for another message before"})
+    return True
 
 
 def check_goes_on(view: TurnView, call: Call) -> None:

@@ -24,7 +24,7 @@ from adapters.messaging.errors import TurnOver
 from adapters.push.channels import Webhook
 from gateway.a2a.asked import ASKED, Asked, check_terms
 from gateway.a2a.asking import about_turn, about_turns, invalid, read_history_length, read_task_id
-from gateway.a2a.following import check_goes_on
+from gateway.a2a.following import check_goes_on, was_said
 from gateway.a2a.pages import page_size, read_page, write_page
 from gateway.a2a.presence import ClientLeft, while_waited_for
 from gateway.a2a.reading import read_message
@@ -36,6 +36,7 @@ from gateway.a2a.writing import Ids, cut_short, gateway_failed, turn_error, writ
 from gateway.limits import PrincipalLimits
 from registry.model import (
     Action,
+    Attention,
     Call,
     Emit,
     Found,
@@ -89,6 +90,8 @@ class Handler(RequestHandler):
                 else:
                     async with while_waited_for(context.state[RECEIVE]):
                         result = await self._handle(call, nowhere)
+                if result.found is None:  # it was only followed
+                    result = await self._handle(self._reading(asked, result.turn, "Turn"), nowhere)
                 return write_task(cast("TurnView", result.found), history=history)
             except InterchangeError as error:
                 _challenge(asked, error)
@@ -126,8 +129,15 @@ class Handler(RequestHandler):
         call, sending = read_message(params, asked, seconds=min(self._seconds, asked.seconds), listening=listening)
         if sending.follows:
             found = await self._ask(asked, sending.follows, "Turn", action=Action.READ_CONVERSATION)
-            check_goes_on(cast("TurnView", found), call)
+            view = cast("TurnView", found)
+            if was_said(view, call):
+                waits = "Turn" if sending.attention is Attention.LEAVES else "Follow"
+                return self._reading(asked, sending.follows, waits), sending
+            check_goes_on(view, call)
         return call, sending
+
+    def _reading(self, asked: Asked, turn: TurnId, operation: str) -> Call:
+        return about_turn(asked, turn, operation, action=Action.READ_CONVERSATION, seconds=self._seconds)
 
     # ---- tasks
 
@@ -170,7 +180,7 @@ class Handler(RequestHandler):
     ) -> AsyncGenerator[Event]:
         asked = _admitted(context)
         turn = read_task_id(params.id)
-        call = about_turn(asked, turn, "Follow", action=Action.READ_CONVERSATION, seconds=self._seconds)
+        call = self._reading(asked, turn, "Follow")
         telling = Telling()
         with _sanitised(call):
             told = self._told(call, context, telling)

@@ -169,7 +169,7 @@ def artifacts_of(events: Sequence[Report]) -> Sequence[Any]:
             found[artifact["artifactId"]] = artifact
         if update := event.get("artifactUpdate"):
             artifact = update["artifact"]
-            before = found.get(artifact["artifactId"], {"parts": []})["parts"] if update.get("append") else []
+            before: list[Any] = found[artifact["artifactId"]]["parts"] if update.get("append") else []
             found[artifact["artifactId"]] = {**artifact, "parts": [*before, *artifact["parts"]]}
     return list(found.values())
 

@@ -8,6 +8,7 @@ import asyncio
 import threading
 import uuid
 from collections.abc import AsyncIterator, Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -367,6 +368,24 @@ def test_a_stream_tells_everything_once_and_in_order(ada: Door) -> None:
     assert [each["artifact"]["artifactId"] for each in closing] == ["report", "answer"]
 
 
+def test_subscriptions_are_counted_beside_calls_and_no_more_than_there_may_be(desk: Desk, tmp_path: Path) -> None:
+    limits = "[limits]\ncalls_per_principal = 2\nsubscriptions_per_principal = 2\n"
+    with office(tmp_path, settings=limits) as served, Agents(served).alive() as agents:
+        agents.answers["clerk"] = desk.answer
+        agents.join("clerk")
+        ada, word = Door(served.url, served.token("ada")), f"w{uuid.uuid4().hex}"
+        task = held(ada, desk, word)
+        with ada.subscribed("clerk", task["id"]) as one, ada.subscribed("clerk", task["id"]) as other:
+            firsts = [one.first(), other.first()]
+            with ada.subscribed("clerk", task["id"]) as third:
+                assert "2 open subscriptions" in third.response.read().decode()
+            assert words_of(ada.send("clerk", text("say hello"))) == "hello"
+            desk.go(word)
+            assert {end_of([first, *rest])[0] for first, rest in zip(firsts, (one, other), strict=True)} == {COMPLETED}
+        with ada.subscribed("clerk", task["id"]) as late:
+            assert "has ended" in late.response.read().decode()
+
+
 # ---- a task asks
 
 
@@ -396,6 +415,20 @@ def test_a_question_is_answered_in_words_over_a_stream(ada: Door) -> None:
 
     assert '"You said Cork"' in response.text
     assert ada.task("clerk", task["id"])["status"]["state"] == COMPLETED
+
+
+def test_an_answer_that_is_given_again_is_given_once(ada: Door) -> None:
+    asked = result_of(ada.send("clerk", text("ask me")))
+    answer = params(text("Cork"), taskId=asked["id"])
+
+    first, again = [result_of(ada.rpc("clerk", "SendMessage", answer)) for _ in range(2)]
+    streamed = ada.post(f"{ada.of('clerk')}/message:stream", answer)
+
+    assert first == again
+    assert answer_of(again) == [text("You said Cork")]
+    assert '"You said Cork"' in streamed.text
+    other = params(text("Kerry"), taskId=asked["id"], messageId=answer["message"]["messageId"])
+    assert error_code(ada, "SendMessage", other) == INVALID_PARAMS
 
 
 def test_an_answer_that_does_not_fit_is_refused_and_the_question_stays(ada: Door, bob: Door) -> None:

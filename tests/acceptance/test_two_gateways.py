@@ -202,17 +202,31 @@ async def test_what_a_killed_gateway_had_in_hand_the_other_goes_on_with(pair: Re
 @BOTH
 async def test_a_task_is_cancelled_at_the_other_gateway(pair: Replicas, desk: Desk, agent: str) -> None:
     begun = await (await desk.at(pair.a, agent)).send("hold", wait=False)
-    at_a, at_b = [await subscribed(desk, replica, agent, begun.id) for replica in (pair.a, pair.b)]
-    await until(lambda: noted(pair, agent, begun.id, "begun") is not None)
-
-    asked_at = time.monotonic()
-    cancelled = await (await desk.at(pair.b, agent)).cancel(begun.id)
-    assert cancelled.status.state == TaskState.TASK_STATE_CANCELED
-
-    await until(lambda: noted(pair, agent, begun.id, "cancelled") is not None)
-    assert (noted(pair, agent, begun.id, "cancelled") or 0) - asked_at < CANCELLED_WITHIN
-    for following in (at_a, at_b):
+    followed = [await subscribed(desk, replica, agent, begun.id) for replica in (pair.a, pair.b)]
+    await cancelled_in_time(pair, desk, agent, begun.id)
+    for following in followed:
         assert (await following.to_the_end()).state == TaskState.TASK_STATE_CANCELED
+
+
+async def test_without_a_fabric_a_task_is_cancelled_in_time_as_well(pair: Replicas, desk: Desk) -> None:
+    pair.nats.kill()
+    try:
+        begun = await (await desk.at(pair.a, CALLED)).send("hold", wait=False)
+        following = await subscribed(desk, pair.a, CALLED, begun.id)
+        await cancelled_in_time(pair, desk, CALLED, begun.id)
+        assert (await following.to_the_end()).state == TaskState.TASK_STATE_CANCELED
+    finally:
+        pair.nats.start()
+
+
+async def cancelled_in_time(pair: Replicas, desk: Desk, agent: str, task: str) -> None:
+    """Cancel a task at gateway `b`, and see that its agent is told soon."""
+    await until(lambda: noted(pair, agent, task, "begun") is not None)
+    asked_at = time.monotonic()
+    cancelled = await (await desk.at(pair.b, agent)).cancel(task)
+    assert cancelled.status.state == TaskState.TASK_STATE_CANCELED
+    await until(lambda: noted(pair, agent, task, "cancelled") is not None)
+    assert (noted(pair, agent, task, "cancelled") or 0) - asked_at < CANCELLED_WITHIN
 
 
 def noted(pair: Replicas, agent: str, task: str, what: str) -> float | None:

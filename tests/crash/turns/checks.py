@@ -163,10 +163,10 @@ def quiet_attempts(evidence: Evidence) -> Iterator[str]:
     """Where nobody was struck, there are no more attempts than there have to be."""
     if evidence.strikes:
         return
-    for errand in _completed(evidence):
+    for errand in _acknowledged(evidence):
         wanted = 2 if errand.words.word in (ASK, FLAKY) else 1
         attempts = evidence.turns[errand.task].attempts
-        if attempts != wanted:
+        if attempts > wanted:
             yield f"{errand.words}: {attempts} attempts, though nobody was struck"
 
 
@@ -256,9 +256,12 @@ def unharmed(evidence: Evidence) -> Iterator[str]:
     """Whoever was not struck went on; streams broke off where their gateway did, and otherwise ended with a reason."""
     yield from evidence.wrong
     for url, at, why in evidence.clients.cut:
-        struck = [when for what, when in evidence.strikes if url in what or what.endswith("killed")]
-        if not any(when - 1 <= at <= when + AROUND for when in struck):
-            yield f"a stream of {url} broke off at {at:.1f}, when nobody was struck: {why[:200]}"
+        killed = [when for what, when in evidence.strikes if url in what and "killed" in what]
+        if not any(when - 1 <= at <= when + AROUND for when in killed):
+            yield f"a stream of {url} broke off at {at:.1f}, when it was not killed: {why[:200]}"
+    for reason, times in evidence.clients.reasons.items():
+        if "failed" in reason:
+            yield f"{times} times a gateway said: {reason}"
     for url, times in evidence.clients.closed.items():
         yield f"{times} streams of {url} ended without a reason"
 

@@ -24,6 +24,11 @@ ENDED: Final = frozenset({"COMPLETED", "FAILED", "CANCELED", "REJECTED"})
 PATIENCE: Final = 8.0
 """Seconds after which a client takes an answer for lost."""
 
+LISTENING: Final = 40.0
+"""The same, of the next event of a stream."""
+
+PEOPLE: Final = ("ada", "bob")
+
 _LANES: Final = 2
 """Conversations of each person with each agent."""
 
@@ -44,6 +49,10 @@ class ToldError(Exception):
 
 class LostError(Exception):
     """Nobody knows what came of a request."""
+
+
+class StoppedError(LostError):
+    """A gateway says that it cannot go on, and why."""
 
 
 @dataclass(slots=True)
@@ -112,7 +121,7 @@ class Line:
         except (httpx.HTTPError, ValueError) as error:
             raise LostError(repr(error)) from None
         if response.status_code != 200 or "jsonrpc" not in answer:
-            raise LostError(f"{response.status_code}: {str(answer)[:200]}")
+            raise StoppedError(f"{response.status_code}: {str(answer)[:200]}")
         return _result(answer)
 
     async def stream(
@@ -124,7 +133,9 @@ class Line:
             ToldError: it was refused, or ended with a reason.
             LostError: it broke off.
         """
-        posting = self.http.stream("POST", self._of(agent), json=_rpc(method, params), headers=_headers(token))
+        posting = self.http.stream(
+            "POST", self._of(agent), json=_rpc(method, params), headers=_headers(token), timeout=LISTENING
+        )
         try:
             async with posting as response:
                 if "event-stream" not in response.headers.get("content-type", ""):
@@ -149,15 +160,15 @@ def _headers(token: str) -> dict[str, str]:
 
 def _result(answer: Mapping[str, Any]) -> Any:
     if error := answer.get("error"):
-        raise (LostError(str(error)) if error.get("code") in _AGAIN else ToldError(error))
+        raise (StoppedError(str(error.get("message"))) if error.get("code") in _AGAIN else ToldError(error))
     return answer["result"]
 
 
 @dataclass(slots=True)
 class Clients:
     """Everybody who asks something of agents. `is_over` says that nothing new is to be begun; `hook` is where webhooks
-    are told, if anywhere. `cut` are streams that broke off, as (gateway, when, why), and `slow` answers of agents that
-    were not struck."""
+    are told, if anywhere. `cut` are streams that broke off, as (gateway, when, why), `closed` how many of each gateway
+    ended before their tasks and did not say why; `reasons` is what gateways said when they could not go on."""
 
     lines: Sequence[Line]
     tokens: Mapping[str, str]
@@ -171,13 +182,14 @@ class Clients:
     errands: list[Errand] = field(default_factory=list[Errand])
     cut: list[tuple[str, float, str]] = field(default_factory=list[tuple[str, float, str]])
     closed: Counter[str] = field(default_factory=Counter[str])
+    reasons: Counter[str] = field(default_factory=Counter[str])
     odd: list[str] = field(default_factory=list[str])
     run_name: str = "r"
 
     async def work(self) -> None:
         """Ask until it is over, and see to the end of what was begun."""
         async with asyncio.TaskGroup() as tasks:
-            for person in ("ada", "bob"):
+            for person in PEOPLE:
                 for agent in self.agents:
                     for number in range(self.lanes):
                         tasks.create_task(self._lane(person, agent, f"{self.run_name}-{person}-{agent}-{number}"))
@@ -253,6 +265,11 @@ class Clients:
                         begun = True
                         errand.heard.append(heard)
                     self._hear(errand, heard, event)
+        except StoppedError as stopped:
+            if not begun:
+                raise
+            self.reasons[_first_words(stopped)] += 1
+            return
         except LostError as lost:
             if not begun:
                 raise
@@ -312,21 +329,28 @@ class Clients:
         return await self._anywhere(lambda at: at.ask(errand.agent, "GetTask", params, token=self._token(errand)))
 
     async def _poll(self, person: str) -> None:
-        """Page through the tasks, and see that none is on two pages."""
+        """Look at lists of tasks while they change."""
         while not self.is_over:
-            agent = self.dice.choice(self.agents)
-            asked: dict[str, Any] = {"pageSize": 20, "historyLength": 0}
             await asyncio.sleep(0.5)
-            try:
-                page = await self._anywhere(
-                    lambda at, of=agent, sent=asked: at.ask(of, "ListTasks", sent, token=self.tokens[person])
-                )
-            except ToldError as told:
-                self.odd.append(f"ListTasks: {told}")
-                continue
-            ids = [task["id"] for task in page.get("tasks", ())]
-            if len(ids) != len(set(ids)):
-                self.odd.append("ListTasks shows a task twice on a page")
+            agent = self.dice.choice(self.agents)
+            await self._anywhere(lambda at, of=agent: self._page(at, of, person, ""))
+
+    async def listed(self, at: Line, agent: str, person: str) -> list[str]:
+        """All tasks that somebody has begun with an agent, as a gateway lists them: page by page."""
+        tasks: list[str] = []
+        token = ""
+        while True:
+            page = await self._page(at, agent, person, token)
+            tasks += [task["id"] for task in page.get("tasks", ())]
+            token = page.get("nextPageToken", "")
+            if not token:
+                return tasks
+
+    async def _page(self, at: Line, agent: str, person: str, token: str) -> Any:
+        asked: dict[str, Any] = {"pageSize": 20, "historyLength": 0}
+        if token:
+            asked["pageToken"] = token
+        return await at.ask(agent, "ListTasks", asked, token=self.tokens[person])
 
     async def _anywhere(self, asking: Callable[[Line], Awaitable[T]]) -> T:
         """Ask any gateway, and if it is not there, any."""
@@ -334,7 +358,9 @@ class Clients:
             try:
                 async with asyncio.timeout(60):
                     return await asking(self.dice.choice(self.lines))
-            except (LostError, TimeoutError):
+            except (LostError, TimeoutError) as lost:
+                if isinstance(lost, StoppedError):
+                    self.reasons[_first_words(lost)] += 1
                 await asyncio.sleep(0.1 + 0.2 * self.dice.random())
 
     def _params(self, errand: Errand, *, waits: bool) -> dict[str, Any]:
@@ -346,6 +372,10 @@ class Clients:
 
     def _token(self, errand: Errand) -> str:
         return self.tokens[errand.person]
+
+
+def _first_words(stopped: StoppedError) -> str:
+    return str(stopped).partition(";")[0].partition(": The log cannot")[0][:80]
 
 
 def _message(text: str, key: str) -> dict[str, Any]:

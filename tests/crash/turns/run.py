@@ -13,12 +13,15 @@ import httpx
 from tests.crash.checks import Violation
 from tests.crash.report import Report
 from tests.crash.turns.checks import violations
-from tests.crash.turns.clients import PATIENCE, Clients, Errand, Line, LostError, ToldError
+from tests.crash.turns.clients import ENDED, PATIENCE, PEOPLE, Clients, Errand, Line, LostError, ToldError
 from tests.crash.turns.evidence import Evidence, Seen, gather, unended
 from tests.crash.turns.house import AGENTS, House
 from tests.crash.turns.storm import Storm
 from tests.crash.turns.words import ASK, DEFER, FLAKY, SAY, TAKE, TELL
 from tests.support.push import Received, answers, receiver
+
+SILENCE = 5.0
+"""Seconds; a webhook that was not told is told again before."""
 
 ALL_WORDS = (SAY, SAY, TAKE, TAKE, TELL, FLAKY, DEFER, ASK)
 
@@ -41,6 +44,12 @@ class Hook:
 
     dice: random.Random
     taken: list[Received] = field(default_factory=list[Received])
+
+    @property
+    def ended(self) -> set[str]:
+        """The tasks, by their keys, whose end it was told."""
+        states = [f"TASK_STATE_{state}".encode() for state in ENDED]
+        return {each.path[1:] for each in self.taken if any(state in each.body for state in states)}
 
     async def __call__(self, received: Received, writer: asyncio.StreamWriter) -> None:
         if self.dice.random() < 0.15:
@@ -74,7 +83,7 @@ async def play(
             clients.is_over = True
             stuck = await _until_quiet(house, working, seconds=manner.patience)
             await _looked_at(clients)
-            await _until_told(hook)
+            await _until_told(clients, hook)
         finally:
             working.cancel()
             await asyncio.gather(working, return_exceptions=True)
@@ -132,15 +141,30 @@ async def _looked_at(clients: Clients) -> None:
                 errand.odd.append(f"GetTask at {line.url}: {error}")
 
     await asyncio.gather(*(look(errand, line) for errand in clients.errands if errand.task for line in clients.lines))
+    for line in clients.lines:
+        for agent in clients.agents:
+            for person in PEOPLE:
+                await _listed(clients, line, agent, person)
 
 
-async def _until_told(hook: Hook) -> None:
-    """Wait until webhooks have not been told anything for a while."""
-    seen, since = len(hook.taken), time.monotonic()
-    while time.monotonic() - since < 3.0:
-        await asyncio.sleep(0.1)
+async def _listed(clients: Clients, line: Line, agent: str, person: str) -> None:
+    """See that a list has every task once that was acknowledged."""
+    found = await clients.listed(line, agent, person)
+    if len(found) != len(set(found)):
+        clients.odd.append(f"the list of {person} with {agent} at {line.url} has a task twice")
+    asked = {each.task for each in clients.errands if (each.agent, each.person) == (agent, person) and each.task}
+    if missing := asked - set(found):
+        clients.odd.append(f"the list of {person} with {agent} at {line.url} lacks {missing}")
+
+
+async def _until_told(clients: Clients, hook: Hook) -> None:
+    """Wait until webhooks were told of every end, or have not been told anything for a while."""
+    wanted = {errand.hook.rpartition("/")[2] for errand in clients.errands if errand.hook and errand.task}
+    seen, since = -1, time.monotonic()
+    while time.monotonic() - since < SILENCE and not wanted <= hook.ended:
         if len(hook.taken) != seen:
             seen, since = len(hook.taken), time.monotonic()
+        await asyncio.sleep(0.1)
 
 
 def _close_books(house: House) -> None:
@@ -166,6 +190,8 @@ def _report(evidence: Evidence) -> Report:
         "side effects": lines["did"],
         "subscriptions": sum(len(errand.heard) for errand in clients.errands),
         "streams that broke off": len(clients.cut),
+        "streams and requests that were told why": sum(clients.reasons.values()),
+        **{f"told: {reason}": count for reason, count in clients.reasons.most_common(6)},
         "cancelled, and told so": sum(errand.cancelled for errand in clients.errands),
         "webhooks told": len(evidence.hooks),
         "audited": sum(map(len, evidence.audits)),

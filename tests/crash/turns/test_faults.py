@@ -50,8 +50,8 @@ class Case:
     manner: Manner
 
 
-def _manner(*words: str, lanes: int = 2) -> Manner:
-    return Manner(lanes=lanes, pace=0.05, agents=(CALLED,), words=words, patience=PATIENCE)
+def _manner(*words: str, lanes: int = 2, patience: float = PATIENCE) -> Manner:
+    return Manner(lanes=lanes, pace=0.05, agents=(CALLED,), words=words, patience=patience)
 
 
 CASES: Mapping[str, Case] = {
@@ -61,11 +61,13 @@ CASES: Mapping[str, Case] = {
     "attempts are not decided again": Case(found_by=frozenset({"audited"}), manner=_manner(SAY)),
     "every attempt is another delivery": Case(found_by=frozenset({"one_delivery"}), manner=_manner(FLAKY)),
     "a cancellation is only remembered": Case(found_by=frozenset({"cancelled_stays"}), manner=_manner(TAKE, lanes=4)),
-    "a turn is settled before its reply is logged": Case(found_by=frozenset({"replies"}), manner=_manner(SAY)),
+    "a turn is settled before its reply is logged": Case(
+        found_by=frozenset({"replies"}), manner=_manner(SAY, patience=4)
+    ),
     "pieces do not say of which attempt they are": Case(
         found_by=frozenset({"seen_as_logged"}), scene=the_agent_dies, manner=_manner(TELL, lanes=3)
     ),
-    "leases are not extended": Case(found_by=frozenset({"quiet_attempts"}), manner=_manner(TAKE, lanes=2)),
+    "leases are not extended": Case(found_by=frozenset({"quiet_attempts"}), manner=_manner(TAKE, patience=4)),
     "webhooks count as told before they answer": Case(
         found_by=frozenset({"webhooks"}), manner=_manner(TELL, SAY, lanes=4)
     ),

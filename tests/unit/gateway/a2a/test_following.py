@@ -7,8 +7,9 @@ import pytest
 from a2a.utils.errors import InvalidParamsError, UnsupportedOperationError
 
 from adapters.lifecycle.views import TurnView
+from adapters.messaging.messages import Kind
 from adapters.messaging.turns import TurnState
-from gateway.a2a.following import check_goes_on
+from gateway.a2a.following import check_goes_on, was_said
 from registry.model import NO_TURN, Action, Attention, Call, JsonObject, Part, Sending, Target, TargetKind, new_turn_id
 from tests.support.calls import call
 from tests.support.views import asked, logged, view, words
@@ -81,3 +82,22 @@ def test_a_task_that_asks_nothing_takes_no_message(state: TurnState) -> None:
 def test_a_review_takes_whatever_is_said() -> None:
     for part in (Part(data={"accepted": True}), Part(text="Once more, with names")):
         check_goes_on(view(TurnState.REVIEW, logged(2, "Done")), answer(part))
+
+
+def test_an_answer_that_is_given_again_was_said() -> None:
+    once = answer(*words("Dublin"))
+    said = logged(3, "Dublin", sender="agent:assistant", kind=Kind.ANSWERED, id="m-9", issuer="https://idp")
+    mine = replace(said, sender=str(once.chain.caller), issuer=once.chain.caller.issuer)
+
+    assert was_said(view(TurnState.WORKING, asked(2, "Which city?"), mine), once)
+    assert not was_said(view(TurnState.WORKING, asked(2, "Which city?"), replace(mine, issuer="https://other")), once)
+    assert not was_said(waiting(), once)
+
+
+def test_something_else_under_the_id_of_an_answer_was_not() -> None:
+    once = answer(*words("Dublin"))
+    caller = once.chain.caller
+    other = logged(3, "Cork", sender=str(caller), kind=Kind.ANSWERED, id="m-9", issuer=caller.issuer)
+
+    with pytest.raises(InvalidParamsError):
+        was_said(view(TurnState.WORKING, asked(2, "Which city?"), other), once)
