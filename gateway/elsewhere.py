@@ -6,9 +6,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final
 
+from adapters.lifecycle.held import is_held
 from adapters.messaging.log import WhichTurns
 from adapters.messaging.opening import OpenLog
-from adapters.messaging.turns import Turn, TurnState
+from adapters.messaging.turns import Turn
 from gateway.turns import Over
 from policies.identity.turn_tokens import TurnClaims
 from registry.model import InterchangeError, TurnId
@@ -23,13 +24,14 @@ class ElsewhereInTheLog:
     """See `gateway.turns.Elsewhere`. What cannot be seen is not live (fail-closed)."""
 
     def __init__(self, opened: OpenLog) -> None:
-        self._history = opened.history
-        self._overview = opened.overview
+        self._opened = opened
 
     async def is_live(self, claims: TurnClaims) -> bool:
         """Whether the attempt that a token is of still has its turn."""
         row = await self._row(claims.turn)
-        return row is not None and row.agent == claims.agent and await self._has(row, claims.fence, claims.attempt)
+        if row is None or row.agent != claims.agent:
+            return False
+        return await is_held(self._opened, row, fence=claims.fence, attempt=claims.attempt)
 
     @contextmanager
     def watching(self, turn: TurnId, fence: int, over: Over) -> Generator[None]:
@@ -45,27 +47,12 @@ class ElsewhereInTheLog:
             await asyncio.sleep(LOOKING)
             try:
                 row = await self._row(turn)
-                if row is None or not await self._has(row, fence, None):
+                if row is None or not await is_held(self._opened, row, fence=fence):
                     break
             except InterchangeError as error:
                 logger.info("A turn that is in hand elsewhere cannot be seen.", extra={"error": error.message})
         over()
 
     async def _row(self, turn: TurnId) -> Turn | None:
-        found = await self._history.turns(WhichTurns(turns=(turn,)), limit=1)
+        found = await self._opened.history.turns(WhichTurns(turns=(turn,)), limit=1)
         return found[0] if found else None
-
-    async def _has(self, row: Turn, fence: int, attempt: int | None) -> bool:
-        """Whether whoever holds this fence has the turn: by its lease, or because the answer was put off with it."""
-        if row.state is TurnState.DEFERRED:
-            return row.grant == fence
-        if row.state is not TurnState.WORKING:
-            return False
-        mailboxes = await self._overview.mailboxes(row.conversation)
-        return any(
-            mailbox.agent == row.agent
-            and (mailbox.fence, mailbox.attempts) == (fence, mailbox.attempts if attempt is None else attempt)
-            and bool(mailbox.owner)
-            and mailbox.head == row.due
-            for mailbox in mailboxes
-        )

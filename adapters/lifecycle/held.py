@@ -26,15 +26,18 @@ async def turn_held(opened: OpenLog, turn: TurnId) -> Turn:
     return rows[0]
 
 
-async def is_held(opened: OpenLog, row: Turn, *, fence: int) -> bool:
-    """Whether the attempt with this fence is the live one, or put its turn off."""
+async def is_held(opened: OpenLog, row: Turn, *, fence: int, attempt: int | None = None) -> bool:
+    """Whether the attempt with this fence is the live one, or put its turn off; and, if it is told, of that number."""
     if row.state is TurnState.DEFERRED:
         return row.grant == fence
     if row.state is not TurnState.WORKING:
         return False
     mailboxes = await opened.overview.mailboxes(row.conversation)
     return any(
-        each.agent == row.agent and each.fence == fence and bool(each.owner) and each.head == row.due
+        each.agent == row.agent
+        and (each.fence, each.attempts) == (fence, each.attempts if attempt is None else attempt)
+        and bool(each.owner)
+        and each.head == row.due
         for each in mailboxes
     )
 
