@@ -34,6 +34,7 @@ clients: .venv/dev
 
 crash: .venv/dev
 	$(BIN)/python -m tests.crash run --engine both --seconds 600 --at-least 50000 $(ARGS)
+	$(BIN)/python -m tests.crash.turns --engine both --seconds 300
 
 bench: .venv/dev
 	$(BIN)/python -m bench

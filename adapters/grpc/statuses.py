@@ -57,7 +57,8 @@ MEANINGS: Mapping[StatusCode, Meaning] = {
     StatusCode.UNIMPLEMENTED: Meaning(
         FarSideFault.UNSUPPORTED, "is not implemented where it is bound; the binding is out of date", shown=False
     ),
-    StatusCode.CANCELLED: Meaning(FarSideFault.BROKEN, "was given up by the service", shown=False),
+    # We cancel what nobody waits for, and hear no status then; a server says it to a call that came while it stopped.
+    StatusCode.CANCELLED: Meaning(FarSideFault.UNAVAILABLE, "gave up the call", shown=False, retryable=True),
     StatusCode.INTERNAL: Meaning(FarSideFault.BROKEN, _WITHHELD, shown=False),
     StatusCode.UNKNOWN: Meaning(FarSideFault.BROKEN, _WITHHELD, shown=False),
     StatusCode.DATA_LOSS: Meaning(FarSideFault.BROKEN, _WITHHELD, shown=False),

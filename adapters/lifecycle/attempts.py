@@ -182,6 +182,7 @@ class Attempts:
                     call = await self._call(delivery, grant, work, deadline)
                     trial.check_deadline()
                     result = await self._deliver(call, trial.emitting(also))
+                    trial.saying.flush()
             except Fenced:
                 trial.lose()
             except TimeoutError:

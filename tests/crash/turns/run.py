@@ -173,7 +173,6 @@ def _close_books(house: House) -> None:
         gateway.process.terminate()
     for gateway in house.gateways:
         gateway.process.ended()
-        gateway.process.start()
 
 
 def _report(evidence: Evidence) -> Report:

@@ -13,7 +13,7 @@ from tests.crash.turns.__main__ import place_of
 from tests.crash.turns.house import house
 from tests.crash.turns.run import Manner, weather
 
-SECONDS = 18.0
+SECONDS = 15.0
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgres and nats"])

@@ -135,7 +135,7 @@ STATUSES = [
     (grpc.StatusCode.UNAUTHENTICATED, FarSideFault.REFUSED_US, False, False),
     (grpc.StatusCode.UNAVAILABLE, FarSideFault.UNAVAILABLE, False, False),
     (grpc.StatusCode.UNIMPLEMENTED, FarSideFault.UNSUPPORTED, False, False),
-    (grpc.StatusCode.CANCELLED, FarSideFault.BROKEN, False, False),
+    (grpc.StatusCode.CANCELLED, FarSideFault.UNAVAILABLE, False, False),
     (grpc.StatusCode.INTERNAL, FarSideFault.BROKEN, False, False),
     (grpc.StatusCode.UNKNOWN, FarSideFault.BROKEN, False, False),
     (grpc.StatusCode.DATA_LOSS, FarSideFault.BROKEN, False, False),

@@ -1,0 +1,245 @@
+"""Turns that somebody attacks: agents that say what nobody can keep, callers that leave at the worst moment, floods."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from adapters.lifecycle.rules import LifecycleRules
+from adapters.lifecycle.views import TurnView
+from adapters.messaging.errors import LogUnavailable
+from adapters.messaging.log import WhichTurns
+from adapters.messaging.turns import TurnState
+from registry.model import (
+    Artifact,
+    AgentName,
+    Attention,
+    Call,
+    Deferral,
+    Emit,
+    FarSideError,
+    FarSideFault,
+    Overloaded,
+    Part,
+    Question,
+    Result,
+    Said,
+    new_turn_id,
+)
+from tests.support.lifecycle import ECHO, Office, agent, answer_of, echo, message, office, texts
+from tests.support.until import until
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'log.db'}"
+
+
+async def test_unwritable_draft_costs_nobody_elses(url: str) -> None:
+    going = asyncio.Event()
+
+    async def odd(call: Call, emit: Emit) -> Result:
+        data = "\ud800" if call.parts[0].text == "odd" else "fine"
+        await emit(Artifact(id="a", parts=(Part(data=data, media_type="application/json"),)))
+        await going.wait()
+        return Result(parts=(Part(text="done"),))
+
+    async with office(url, odd) as opened:
+        bad = await opened.said("odd", attention=Attention.LEAVES)
+        good = await opened.said("good", attention=Attention.LEAVES)
+
+        async def drafted() -> bool:
+            return await opened.opened.drafts.of(good.turn.conversation, good.turn.id) is not None
+
+        await until(drafted, seconds=5)
+        going.set()
+        await opened.lifecycle.views.ended(bad.of, after=1)
+
+
+async def test_too_large_draft_costs_nobody_elses(url: str) -> None:
+    going = asyncio.Event()
+
+    async def large(call: Call, emit: Emit) -> Result:
+        size = 5 * MIB if call.parts[0].text == "large" else 5
+        await emit(Artifact(id="a", parts=(Part(text="x" * size),)))
+        await going.wait()
+        return Result(parts=(Part(text="done"),))
+
+    async with office(url, large) as opened:
+        await opened.said("large", attention=Attention.LEAVES)
+        good = await opened.said("good", attention=Attention.LEAVES)
+
+        async def drafted() -> bool:
+            return await opened.opened.drafts.of(good.turn.conversation, good.turn.id) is not None
+
+        await until(drafted, seconds=5)
+        going.set()
+
+
+async def test_more_than_a_page_of_messages_does_not_hide_the_end(url: str) -> None:
+    async def wordy(call: Call, emit: Emit) -> Result:
+        parts = tuple(Part(text=letter * 3 * MIB) for letter in "abc")
+        for part in parts:
+            await emit(Said(parts=(part,)))
+        return Result(parts=(*parts, Part(text="the end")), said=3)
+
+    async with office(url, wordy) as opened:
+        view = await opened.said("go")
+        assert answer_of(view) == "the end"
+        assert answer_of(await opened.lifecycle.view(view.turn.id)) == "the end"
+
+
+async def test_agent_that_said_much_is_told_the_answer_to_its_question(url: str) -> None:
+    async def asking(call: Call, emit: Emit) -> Result:
+        assert call.attempt is not None
+        if call.attempt.number == 1 and len(call.attempt.input) == 1:
+            parts = tuple(Part(text=letter * 3 * MIB) for letter in "abc")
+            for part in parts:
+                await emit(Said(parts=(part,)))
+            return Result(parts=parts, said=3, question=Question(id="q", kind="clarification", text="Which?"))
+        return Result(parts=(Part(text=" ".join(each.parts[0].text or "" for each in call.attempt.input)),))
+
+    async with office(url, asking) as opened:
+        asked = await opened.said("go")
+        assert asked.turn.state is TurnState.WAITING
+        view = await opened.said("red", follows=asked.turn.id)
+        assert answer_of(view) == "go red"
+
+
+async def test_budget_of_nested_turns_holds_for_those_asked_at_once(url: str) -> None:
+    async with office(url, echo, rules=LifecycleRules(nested=5)) as opened:
+        outer = await opened.said("outer")
+        asked = (opened.said(str(n), turn=outer.turn.id, attention=Attention.LEAVES) for n in range(40))
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        assert sum(isinstance(each, TurnView) for each in found) == 5
+        assert sum(isinstance(each, Overloaded) for each in found) == 35
+
+
+async def test_nested_turn_has_no_younger_grant_than_the_one_around_it(url: str) -> None:
+    async with office(url, echo) as opened:
+        outer = await opened.said("outer")
+        opened.lifecycle._clock = lambda: outer.grant.granted_at + 3600.0
+        inner = await opened.said("inner", turn=outer.turn.id)
+        assert inner.grant.granted_at == outer.grant.granted_at
+
+
+async def test_who_waits_is_not_sent_away_while_the_answer_is_put_off(url: str) -> None:
+    async def later(call: Call, emit: Emit) -> Result:
+        return Result(deferral=Deferral(seconds=60.0))
+
+    async with office(url, later) as opened:
+        waiting = asyncio.ensure_future(opened.said("go", seconds=2.0))
+        done, _ = await asyncio.wait([waiting], timeout=1.0)
+        assert not done
+        assert (await waiting).turn.state is TurnState.DEFERRED
+
+
+async def test_reason_that_no_database_keeps_is_kept_in_other_words(url: str) -> None:
+    async def failing(call: Call, emit: Emit) -> Result:
+        raise FarSideError("broken: \0 \ud800", fault=FarSideFault.REJECTED)
+
+    async with office(url, failing) as opened:
+        view = await opened.said("go", seconds=5.0)
+        assert view.turn.state is TurnState.FAILED
+        assert len(opened.calls) == 1
+
+
+async def test_caller_that_leaves_while_its_message_is_logged_loses_no_time(url: str) -> None:
+    async with office(url, echo) as opened:
+        append = opened.opened.log.append
+        logged = asyncio.Event()
+
+        async def slow(*args: object, **how: object) -> object:
+            found = await append(*args, **how)  # pyright: ignore
+            logged.set()
+            await asyncio.sleep(0.1)
+            return found
+
+        opened.lifecycle._log.append = slow  # pyright: ignore
+        asking = asyncio.ensure_future(opened.said("go"))
+        await logged.wait()
+        asking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asking
+        opened.lifecycle._log.append = append  # pyright: ignore
+
+        async def completed() -> bool:
+            rows = await opened.opened.history.turns(WhichTurns(agents=(ECHO,)))
+            return [row.state for row in rows] == [TurnState.COMPLETED]
+
+        await until(completed, seconds=3)
+
+
+async def test_who_attends_and_leaves_while_the_message_is_logged_cancels_the_turn(url: str) -> None:
+    going = asyncio.Event()
+
+    async def waiting(call: Call, emit: Emit) -> Result:
+        await going.wait()
+        return Result()
+
+    async with office(url, waiting) as opened:
+        append = opened.opened.log.append
+        logged = asyncio.Event()
+
+        async def slow(*args: object, **how: object) -> object:
+            found = await append(*args, **how)  # pyright: ignore
+            logged.set()
+            await asyncio.sleep(0.1)
+            return found
+
+        opened.lifecycle._log.append = slow  # pyright: ignore
+        asking = asyncio.ensure_future(opened.ask("go", attention=Attention.ATTENDS))
+        await logged.wait()
+        asking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asking
+        opened.lifecycle._log.append = append  # pyright: ignore
+
+        async def cancelled() -> bool:
+            rows = await opened.opened.history.turns(WhichTurns(agents=(ECHO,)))
+            return [row.state for row in rows] == [TurnState.CANCELLED]
+
+        await until(cancelled, seconds=3)
+
+
+async def test_webhook_that_cannot_be_kept_leaves_no_turn_unattended(url: str) -> None:
+    async with office(url, echo) as opened:
+        async def admit(call: Call):
+            async def ready(of, after):
+                raise LogUnavailable("The log is away.")
+            return ready
+
+        opened.lifecycle._beside.admit = admit  # pyright: ignore
+        with pytest.raises(LogUnavailable):
+            await opened.said("go")
+
+        async def completed() -> bool:
+            rows = await opened.opened.history.turns(WhichTurns(agents=(ECHO,)))
+            return [row.state for row in rows] == [TurnState.COMPLETED]
+
+        await until(completed, seconds=3)
+
+
+async def test_flood_is_answered_without_an_attempt_wasted(url: str) -> None:
+    at_work, most = 0, 0
+
+    async def limited(call: Call, emit: Emit) -> Result:
+        nonlocal at_work, most
+        if at_work >= 4:
+            raise Overloaded("too many")
+        at_work += 1
+        most = max(most, at_work)
+        await asyncio.sleep(0.02)
+        at_work -= 1
+        return await echo(call, emit)
+
+    async with office(url, limited, rules=LifecycleRules(in_hand=64, per_agent=4)) as opened:
+        asked = (opened.said(str(n), attention=Attention.LEAVES) for n in range(60))
+        views = await asyncio.gather(*asked)
+        for view in views:
+            await opened.lifecycle.views.ended(view.of, after=1)
+        assert len(opened.calls) == 60
