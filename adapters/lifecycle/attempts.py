@@ -21,6 +21,8 @@ from adapters.lifecycle.rules import LifecycleRules
 from adapters.lifecycle.saying import Saying
 from adapters.lifecycle.telling import utterance
 from adapters.messaging.bodies import read_body, text_of, write_body
+from adapters.messaging.checks import check_size
+from adapters.messaging.drafts import Draft
 from adapters.messaging.errors import Fenced, IdConflict, LogUnavailable
 from adapters.messaging.log import ConversationLog
 from adapters.messaging.messages import Kind, Message, New
@@ -140,7 +142,7 @@ class Attempts:
 
     async def keep_drafts(self) -> None:
         """Keep what is being said, so that nobody has to hear all of it; once."""
-        drafts = [(saying, draft) for saying in tuple(self._saying) if (draft := saying.draft()) is not None]
+        drafts = [(saying, draft) for saying in tuple(self._saying) if (draft := _draft(saying)) is not None]
         if not drafts:
             return
         try:
@@ -295,15 +297,24 @@ class Attempts:
         head = delivery.message
         told = [head]
         if not head.to:  # it goes on with a turn that another message opened
-            messages = await self._history.of_turn(delivery.conversation, delivery.turn, limit=1_000)
-            ours = agent_sender(delivery.agent)
-            told = [message for message in messages if message.sender != ours and message.seq <= head.seq]
+            told = [*await self._told_before(delivery), head]
         first = told[0].seq if told else head.seq
         most = work.agent.turns.history if work is not None else 0
         if first <= 1 or most <= 0:
             return told, []
         page = await self._history.page(delivery.conversation, before=first, limit=most)
         return told, list(page)
+
+    async def _told_before(self, delivery: Delivery) -> list[Message]:
+        """What the agent was told in this turn before; however much it has said itself meanwhile."""
+        ours, after = agent_sender(delivery.agent), 0
+        found: list[Message] = []
+        while page := await self._history.of_turn(delivery.conversation, delivery.turn, after=after, limit=1_000):
+            after = page[-1].seq
+            found += [message for message in page if message.sender != ours and message.seq < delivery.message.seq]
+            if after >= delivery.message.seq:
+                break
+        return found
 
     @contextmanager
     def _guarded(self, trial: "_Trial") -> Generator[None]:
@@ -423,6 +434,18 @@ class _Trial:
         except IdConflict:
             again = replace(new, id=f"{new.id}.{self.delivery.fence}")
             await self._log.append(self.delivery.conversation, [again], under=self.delivery)
+
+
+def _draft(saying: Saying) -> Draft | None:
+    """What is to be kept of what is being said; None where that is nothing new, or nothing that can be kept."""
+    try:
+        draft = saying.draft()
+        if draft is not None:
+            check_size("A draft", draft.body)
+    except InterchangeError as unfit:
+        logger.info("A draft cannot be kept.", extra={"turn": saying.of.turn, "error": unfit.message})
+        return None
+    return draft
 
 
 def error_of(error: Exception) -> InterchangeError:

@@ -75,7 +75,7 @@ def after_result(result: Result, terms: Terms) -> Outcome:
 def after_error(error: InterchangeError, delivery: Delivery, terms: Terms, *, call: str) -> Outcome:
     """The outcome of an attempt that failed."""
     body = failure_body(error, call=call)
-    reason = error.message[:SHOWN]
+    reason = _storable(error.message)[:SHOWN]
     if error.code in REFUSED:
         return Rejected(reason=reason, body=body)
     if isinstance(error, HandedBack) and terms.repeatable and not error.lost:
@@ -97,8 +97,12 @@ def failure_body(error: InterchangeError, *, call: str) -> bytes:
     if isinstance(error, FarSideError):
         metadata["interchange/retryable"] = error.retryable
         metadata["interchange/fault"] = error.fault.value
-    text = error.message.replace("\0", " ").encode(errors="replace").decode()
-    return write_body([Part(text=text)], metadata=metadata)
+    return write_body([Part(text=_storable(error.message))], metadata=metadata)
+
+
+def _storable(text: str) -> str:
+    """Text as every database keeps it."""
+    return text.replace("\0", " ").encode(errors="replace").decode()
 
 
 def _rule(error: InterchangeError, terms: Terms) -> RetryRule:

@@ -10,10 +10,23 @@ anybody would miss.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence, Set
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Generator,
+    Mapping,
+    MutableMapping,
+    Sequence,
+    Set,
+)
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol, TypeAlias, cast
+from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
+from weakref import WeakValueDictionary
 
 from adapters.lifecycle import shortcut
 from adapters.lifecycle.attempts import Attempts, Deliver, Ending, FindWork
@@ -30,12 +43,11 @@ from adapters.messaging.fabric import Fabric
 from adapters.messaging.log import TurnMark, WhichTurns
 from adapters.messaging.messages import LOG, Kind, New, Opening, QuestionRef, To, TurnRef
 from adapters.messaging.opening import OpenLog
-from adapters.messaging.outcomes import ChangeTurn, Delivery, Effect, Lease
+from adapters.messaging.outcomes import ChangeTurn, Deferred, Delivery, Effect, Lease
 from adapters.messaging.plan import Appended
 from adapters.messaging.turns import Turn, TurnChange, TurnState
 from registry.messages import read_parts
 from registry.model import (
-    NO_TURN,
     Action,
     Agent,
     AgentName,
@@ -61,6 +73,8 @@ from registry.model import (
 )
 
 logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 DRAFTS: Final = 1.0
 """Seconds between two drafts of what is being said."""
@@ -161,6 +175,9 @@ class Lifecycle:
         )
         self._runs: dict[TurnId, _Run] = {}
         self._busy: dict[AgentName, int] = {}
+        self._promised: Counter[AgentName] = Counter()
+        self._nesting: MutableMapping[TurnId, asyncio.Lock] = WeakValueDictionary()
+        self._taking: set[asyncio.Task[Any]] = set()
         self._working: set[asyncio.Task[Any]] = set()
         self._freed = asyncio.Event()
         self._starved = False
@@ -274,9 +291,7 @@ class Lifecycle:
     async def _taken_up(self, call: Call, agent: Agent, emit: Emit) -> _Taken:
         """Log what is said and begin with it, whether or not its sender stays to see that: nothing is claimed that
         nobody has in hand."""
-        task = asyncio.get_running_loop().create_task(self._take_up(call, agent, emit))
-        self._working.add(task)
-        task.add_done_callback(self._working.discard)
+        task = self._whole(self._take_up(call, agent, emit))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -294,41 +309,48 @@ class Lifecycle:
 
     async def _take_up(self, call: Call, agent: Agent, emit: Emit) -> _Taken:
         ready = await self._beside.admit(call)
-        taken = await self._taken(call, agent)
-        try:
-            await ready(taken.of, taken.appended.seq - 1)
-        finally:  # what was claimed is begun, whatever else cannot be had
-            if taken.appended.delivery is not None:
-                attends = _sending(call).attention is Attention.ATTENDS
-                deadline, also = (call.deadline, emit) if attends else (None, nowhere)
-                taken.run = self._start(taken.appended.delivery, deadline=deadline, also=also)
+        with self._seat(agent.name) as lease:
+            taken = await self._taken(call, agent, lease)
+            try:
+                await ready(taken.of, taken.appended.seq - 1)
+            finally:  # what was claimed is begun, whatever else cannot be had
+                if taken.appended.delivery is not None:
+                    attends = _sending(call).attention is Attention.ATTENDS
+                    deadline, also = (call.deadline, emit) if attends else (None, nowhere)
+                    taken.run = self._start(taken.appended.delivery, deadline=deadline, also=also)
         return taken
 
-    async def _taken(self, call: Call, agent: Agent) -> _Taken:
+    async def _taken(self, call: Call, agent: Agent, lease: Lease | None) -> _Taken:
         """Log what is said: to a turn that waits for it, or for one of its own. Who attends and has no word for turns
         answers the question that is open in the conversation, if there is one."""
         sending, owner = _sending(call), owner_of(call.chain)
         if sending.follows:
-            return await self._gone_on(call, agent)
+            return await self._gone_on(call, agent, lease)
         placing = Placing(chain=call.chain, agent=agent.name, context=sending.context, message=sending.message)
         place = await find_place(placing, owner=owner, history=self._history)
         if sending.attention is Attention.ATTENDS and sending.context:
             which = WhichTurns(conversation=place, agents=(agent.name,), owner=owner, states=(TurnState.WAITING,))
             if waiting := await self._history.turns(which, limit=1):
                 follows = replace(sending, follows=waiting[0].id, context="")
-                return await self._gone_on(replace(call, sending=follows), agent)
-        return await self._begun(call, agent, place)
-
-    async def _begun(self, call: Call, agent: Agent, place: ConversationId) -> _Taken:
-        """Log a message, and the turn that it opens."""
-        sending, owner = _sending(call), owner_of(call.chain)
+                return await self._gone_on(replace(call, sending=follows), agent, lease)
         if sending.background and call.action is not Action.MESSAGE:
             raise BadRequest("A skill cannot be invoked in the background; an agent can be asked to use it.")
-        root = await self._root(call.turn) if call.turn else NO_TURN
-        grant = self._grant(call, context=sending.context or place, root=root)
+        grant = self._grant(call, context=sending.context or place)
+        if not call.turn:
+            return await self._begun(call, agent, place, grant=grant, lease=lease)
+        grant = await self._within(call.turn, grant)
+        async with self._nesting.setdefault(grant.root, asyncio.Lock()):  # those asked at once are counted, too
+            await self._check_budget(grant.root)
+            return await self._begun(call, agent, place, grant=grant, lease=lease)
+
+    async def _begun(
+        self, call: Call, agent: Agent, place: ConversationId, *, grant: Grant, lease: Lease | None
+    ) -> _Taken:
+        """Log a message, and the turn that it opens."""
+        sending, owner, root = _sending(call), owner_of(call.chain), grant.root
         to = To(agent=agent.name, turn=sending.turn, authority=seal_grant(grant, self._seal), owner=owner, root=root)
         message = replace(_message(call), to=(to,))
-        lease = None if sending.background else self._seat(agent.name)
+        lease = None if sending.background else lease
         caller = call.chain.caller
         opening = Opening(domain=agent.domain, started_by=str(caller), started_by_issuer=caller.issuer)
         appended = await self._log.append(place, [message], opening=opening, claim=lease)
@@ -338,7 +360,7 @@ class Lifecycle:
         delivery = appended.delivery
         return _Taken(of=of, appended=appended, view=shortcut.begun(delivery, grant) if delivery is not None else None)
 
-    async def _gone_on(self, call: Call, agent: Agent) -> _Taken:
+    async def _gone_on(self, call: Call, agent: Agent, lease: Lease | None) -> _Taken:
         """Log what is said to a turn that waits for its starter."""
         sending = _sending(call)
         row = await self.views.row(sending.follows)
@@ -348,8 +370,8 @@ class Lifecycle:
         if sending.context not in {"", grant.context, row.conversation}:
             raise BadRequest(f"The task {row.id} does not belong to the context that was named.")
         message, effects = _going_on(row, call)
-        lease = self._seat(agent.name) if message.answers else None
-        appended = await self._log.append(row.conversation, [message], claim=lease, effects=effects)
+        claim = lease if message.answers else None
+        appended = await self._log.append(row.conversation, [message], claim=claim, effects=effects)
         return _Taken(of=_of(row), appended=appended)
 
     async def _turn_away(self, of: TurnRef, agent: Agent) -> None:
@@ -362,22 +384,27 @@ class Lifecycle:
             await self._log.revoke(of, by=LOG, body=write_body([Part(text="The agent is busy.")]))
             raise Overloaded(f"{agent.name} is busy in this conversation, and takes one message at a time.")
 
-    async def _root(self, parent: TurnId) -> TurnId:
-        """The outermost turn of one that is nested in `parent`, if there is room for one more.
+    async def _within(self, parent: TurnId, grant: Grant) -> Grant:
+        """A grant for what is asked within a turn: no younger than that turn's own, or authority would never age."""
+        row = await self.views.row(parent)
+        if row is None:
+            return replace(grant, root=parent)
+        granted_at = min(grant.granted_at, self.views.grant_of(row).granted_at)
+        return replace(grant, root=row.root or parent, granted_at=granted_at)
+
+    async def _check_budget(self, root: TurnId) -> None:
+        """See that one more turn may be opened within this outermost one.
 
         Raises:
-            Overloaded: there is none.
+            Overloaded: it may not.
         """
-        row = await self.views.row(parent)
-        root = (row.root if row is not None else NO_TURN) or parent
         if await self._history.count_turns(WhichTurns(root=root)) >= self._rules.nested:
             raise Overloaded(
                 f"{self._rules.nested} turns were opened within one, the most there may be: its agents call each other"
                 " in a circle, or too much."
             )
-        return root
 
-    def _grant(self, call: Call, *, context: str, root: TurnId) -> Grant:
+    def _grant(self, call: Call, *, context: str) -> Grant:
         sending = _sending(call)
         before = call.groups_before or (frozenset[str](),) * (call.chain.depth - 1)
         return Grant(
@@ -391,7 +418,6 @@ class Lifecycle:
             extensions=call.extensions,
             attended=sending.attention is Attention.ATTENDS,
             background=sending.background,
-            root=root,
         )
 
     # ---- those who wait
@@ -462,7 +488,7 @@ class Lifecycle:
         try:
             async with asyncio.timeout(max(deadline.remaining() - BEFORE, 0.0)):
                 ending = await self._ending(taken)
-                if ending is None or ending.goes_on:
+                if ending is None or ending.goes_on or isinstance(ending.outcome, Deferred):
                     await self.views.ended(taken.of, after=taken.appended.tail)
                 elif taken.view is not None and taken.run is not None:
                     known = shortcut.ended(taken.view, ending, taken.run.delivery)
@@ -479,19 +505,38 @@ class Lifecycle:
 
     # ---- the dispatcher
 
-    def _seat(self, agent: AgentName) -> Lease | None:
-        """The right to begin a turn at once; None where it has to wait for its turn."""
+    @contextmanager
+    def _seat(self, agent: AgentName) -> Generator[Lease | None]:
+        """The right to begin a turn at once, and nobody else's meanwhile; None where it has to wait for its turn."""
         if self._stopping or not self._room(agent):
-            return None
-        return self._lease
+            yield None
+            return
+        with self._promising(agent):
+            yield self._lease
+
+    @contextmanager
+    def _promising(self, agent: AgentName, turns: int = 1) -> Generator[None]:
+        """Keep some of an agent's seats for what is on its way."""
+        self._promised[agent] += turns
+        try:
+            yield
+        finally:
+            self._promised[agent] -= turns
+            if not self._promised[agent]:
+                del self._promised[agent]
 
     def _room(self, agent: AgentName) -> int:
         """How many turns of an agent could be taken in hand here."""
-        left = min(self._rules.in_hand - len(self._runs), self._rules.per_agent - self._busy.get(agent, 0))
+        promised = self._promised[agent]
+        left = min(self._all_room(), self._rules.per_agent - self._busy.get(agent, 0) - promised)
         seats = self._reach.seats()
         if agent in seats:
-            return max(min(left, seats[agent]), 0)
+            return max(min(left, seats[agent] - promised), 0)
         return max(left, 0) if agent in self._reach.agents() else 0
+
+    def _all_room(self) -> int:
+        """How many turns could be taken in hand here, of whatever agents."""
+        return self._rules.in_hand - len(self._runs) - self._promised.total()
 
     def _start(self, delivery: Delivery, *, deadline: Deadline | None = None, also: Emit = nowhere) -> _Run:
         """Take a delivery in hand, in a task of its own."""
@@ -522,9 +567,19 @@ class Lifecycle:
 
     async def _give_back(self) -> None:
         """End what is in hand: it goes back to its mailbox, and somebody else has it next."""
+        if self._taking:  # what is claimed at this moment could not be given back
+            await asyncio.wait(self._taking, timeout=self._rules.extend_every)
+        await asyncio.sleep(0)  # nor could what has not even begun
         for task in tuple(self._working):
             task.cancel()
         await asyncio.gather(*self._working, return_exceptions=True)
+
+    def _whole(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
+        """Do what is not to be left in the middle; to be shielded where it is waited for."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._taking.add(task)
+        task.add_done_callback(self._taking.discard)
+        return task
 
     async def _dispatch(self) -> None:
         """Take what waits in the log, as long as there are hands for it."""
@@ -532,31 +587,48 @@ class Lifecycle:
         while not self._stopping:
             self._freed.clear()
             try:
-                taken = await self._claim(of)
+                taken = await asyncio.shield(self._whole(self._claim(of)))
             except InterchangeError as error:
                 logger.warning("Nothing can be taken from the log at the moment.", extra={"error": error.message})
-                taken = ()
+                taken = 0
                 await asyncio.sleep(self._opened.wakes.poll)
-            for delivery in taken:
-                self._start(delivery)
             if not taken:
                 of = await self._until_mail()
 
-    async def _claim(self, of: Collection[AgentName]) -> Sequence[Delivery]:
-        """The next deliveries of these agents (none: of any), as far as they have time."""
-        taken: list[Delivery] = []
-        room = self._rules.in_hand - len(self._runs)
+    async def _claim(self, of: Collection[AgentName]) -> int:
+        """Take the next deliveries of these agents (none: of any) in hand, as far as they have time; how many it were.
+
+        What was claimed is begun before anything else is claimed, which may fail.
+        """
+        taken = 0
         for agent, seats in self._reach.seats().items():
-            if (not of or agent in of) and (some := min(seats, room - len(taken))) > 0:
-                taken += await self._log.claim([agent], limit=some, lease=self._lease)
+            if not of or agent in of:
+                taken += await self._claim_for(agent, at_most=seats - self._promised[agent])
         agents = self._reach.agents()
-        full = {name for name, busy in self._busy.items() if busy >= self._rules.per_agent}
         wanted = [name for name in of if name in agents] if of else agents
-        callable_now = [name for name in wanted if name not in full] if full else wanted
-        if room > len(taken) and callable_now:
-            taken += await self._log.claim(callable_now, limit=room - len(taken), lease=self._lease)
-        self._starved = bool(full) or len(taken) >= room  # whoever is done then may let more be taken
+        few = max(self._rules.per_agent // 2, 1)
+        # Those that have not room for a few more; they are not many, as each has half of what one may have.
+        crowded = {name: left for name, busy in self._busy.items() if (left := self._rules.per_agent - busy) < few}
+        for agent in [name for name in crowded if name in wanted]:
+            taken += await self._claim_for(agent, at_most=crowded[agent] - self._promised[agent])
+        others = [name for name in wanted if name not in crowded] if crowded else wanted
+        taken += await self._claim_of(others, min(few, self._all_room()))
+        full = any(busy >= self._rules.per_agent for busy in self._busy.values())
+        self._starved = full or self._all_room() <= 0  # whoever is done then may let more be taken
         return taken
+
+    async def _claim_for(self, agent: AgentName, at_most: int) -> int:
+        limit = max(min(at_most, self._all_room()), 0)
+        with self._promising(agent, limit):
+            return await self._claim_of([agent], limit)
+
+    async def _claim_of(self, agents: Collection[AgentName], limit: int) -> int:
+        if not agents or limit <= 0:
+            return 0
+        deliveries = await self._log.claim(agents, limit=limit, lease=self._lease)
+        for delivery in deliveries:
+            self._start(delivery)
+        return len(deliveries)
 
     async def _until_mail(self) -> Collection[AgentName]:
         """Wait until there may be something to do, or hands to do it with: for these agents, or (none) for any."""

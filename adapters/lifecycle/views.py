@@ -5,6 +5,7 @@ is being said (see `feeds`). A view is always read from the log: nothing of a tu
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -20,7 +21,13 @@ from adapters.messaging.turns import ENDED, Turn, TurnState
 from registry.model import Artifact, InterchangeError, TurnId
 
 MESSAGES: Final = 1_000
-"""Messages of one turn that a view holds, at most; the last ones are seen by following the conversation."""
+"""Messages of one turn that are read at once."""
+
+BYTES: Final = 32 << 20
+"""Bytes of bodies that a view holds, or a little more. Of a turn that says more, its begin and its end are seen."""
+
+PAGE: Final = 1 << 20
+"""Bytes of bodies below which what was read at once was all there is: see `History.of_turn`."""
 
 LOOKING: Final = 1.0
 """Seconds after which one who follows, and hears nothing, looks for a draft."""
@@ -105,13 +112,28 @@ class Views:
     async def view(self, row: Turn) -> TurnView:
         """A turn as it stands, and not older than `row`."""
         while True:
-            messages = await self._history.of_turn(row.conversation, row.id, after=row.opened - 1, limit=MESSAGES)
+            messages = await self._messages(row)
             now = row if row.state in ENDED else await self.row(row.id) or row
             if now.changed_at == row.changed_at:  # so these are the messages of that state
                 break
             row = now
         draft, drafted = await self._draft(row) if row.state is TurnState.WORKING else ((), NOTHING_DRAFTED)
         return TurnView(turn=row, grant=self.grant_of(row), messages=tuple(messages), draft=draft, drafted=drafted)
+
+    async def _messages(self, row: Turn) -> Sequence[Message]:
+        """The messages of a turn: all of them, or the one that opened it and the last ones, up to `BYTES`."""
+        found: deque[Message] = deque()
+        size, after = 0, row.opened - 1
+        while page := await self._history.of_turn(row.conversation, row.id, after=after, limit=MESSAGES):
+            after = page[-1].seq
+            found += page
+            size += sum(len(message.body) for message in page)
+            while size > BYTES and len(found) > 2:
+                size -= len(found[1].body)
+                del found[1]
+            if sum(len(message.body) for message in page) < PAGE and len(page) < MESSAGES:
+                break
+        return found
 
     def grant_of(self, row: Turn) -> Grant:
         """What the starter of a turn granted.

@@ -73,7 +73,7 @@ def in_health(odd: OddAgent, door: Door, gateway: Served) -> Generator[None]:
     assert words_of(door.send("oddity", text("still there"))) == "still there"
 
 
-TRIED_AGAIN = {"status UNAVAILABLE", "status RESOURCE_EXHAUSTED", "status ABORTED"}
+TRIED_AGAIN = {f"status {name}" for name in ("UNAVAILABLE", "RESOURCE_EXHAUSTED", "ABORTED", "CANCELLED")}
 LEAVING = {"configuration": {"returnImmediately": True}}
 
 # Answers that are none

@@ -267,4 +267,3 @@ async def test_no_cancellation_is_lost_in_a_race_with_the_end(pair: Replicas, de
                 assert (await desk.task(replica, agent, task)).status.state == state
 
     await asyncio.gather(*(stays(agent, task, state) for (agent, task), state in outcomes.items()))
-    print("cancelled:", sum(state == TaskState.TASK_STATE_CANCELED for state in outcomes.values()), "of", CANCELS)

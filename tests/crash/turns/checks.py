@@ -9,13 +9,18 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from a2a.types import TaskState
+
 from tests.crash.checks import Violation
 from tests.crash.turns.clients import Errand
 from tests.crash.turns.evidence import ENDED, Evidence, Row
-from tests.crash.turns.words import ASK, DEFER, FLAKY
+from tests.crash.turns.words import ASK, DEFER, FLAKY, QUESTION
 
 AROUND = 12.0
 """Seconds after a strike in which a stream may still break off because of it."""
+
+ASKED = "INPUT_REQUIRED"
+"""What a webhook is told of a question: as the state that it brings, or as a message where it was answered already."""
 
 _NAMES = {"completed": "COMPLETED", "failed": "FAILED", "cancelled": "CANCELED", "rejected": "REJECTED"}
 
@@ -103,7 +108,7 @@ def subscribers(evidence: Evidence) -> Iterator[str]:
     """Who listened until the end heard every note once, in order, and was left with what is in the log."""
     for errand in _completed(evidence):
         for heard in errand.heard:
-            if int(heard.state) == 3 and (
+            if heard.state == TaskState.TASK_STATE_COMPLETED and (
                 heard.notes != errand.words.notes or heard.artifacts != errand.words.artifacts
             ):
                 yield f"{errand.words}: a subscriber heard {heard.notes} {str(heard.artifacts)[:200]}"
@@ -221,9 +226,9 @@ def webhooks(evidence: Evidence) -> Iterator[str]:
         if not errand.hook:
             continue
         heard = told["/" + errand.hook.rpartition("/")[2]]
-        wanted = [_message_word(row) for row in _spoken(evidence, errand)]
+        wanted = [row.text for row in _spoken(evidence, errand)]
         wanted.append(_NAMES.get(evidence.turns[errand.task].state, "?"))
-        if [word for word in heard if word != "INPUT_REQUIRED"] != wanted:
+        if [word for word in heard if word != ASKED] != wanted:
             yield f"{errand.words}: its webhook was told {heard}, and not {wanted}"
 
 
@@ -236,17 +241,13 @@ def _spoken(evidence: Evidence, errand: Errand) -> list[Row]:
     return ours[:-1] if is_end else ours
 
 
-def _message_word(row: Row) -> str:
-    return row.text
-
-
 def _told(body: bytes) -> str:
     event: Mapping[str, Any] = json.loads(body)
     if "task" in event:
         return event["task"]["status"]["state"].removeprefix("TASK_STATE_")
     parts = event["statusUpdate"]["status"]["message"]["parts"]
     text = "".join(part.get("text", "") for part in parts)
-    return "INPUT_REQUIRED" if text == "which one?" else text
+    return ASKED if text == QUESTION else text
 
 
 # ---- what befell others

@@ -14,13 +14,16 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 import httpx
-from a2a.types import StreamResponse
+from a2a.types import StreamResponse, TaskState
 from google.protobuf.json_format import ParseDict
 
 from tests.crash.turns.words import ASK, DEFER, FLAKY, SAY, TAKE, TELL, Words
+from tests.support import telling
 from tests.support.telling import Heard
 
 ENDED: Final = frozenset({"COMPLETED", "FAILED", "CANCELED", "REJECTED"})
+OVER: Final = frozenset({*telling.ENDED, TaskState.TASK_STATE_INPUT_REQUIRED})
+"""States with which a stream ends."""
 PATIENCE: Final = 8.0
 """Seconds after which a client takes an answer for lost."""
 
@@ -32,7 +35,7 @@ PEOPLE: Final = ("ada", "bob")
 _LANES: Final = 2
 """Conversations of each person with each agent."""
 
-_NOT_ENDED, _NOT_CANCELABLE, _UNSUPPORTED = -32001, -32002, -32004
+_NOT_CANCELABLE, _UNSUPPORTED = -32002, -32004
 _AGAIN: Final = frozenset({-32603})
 """The gateway stops, or has no log at the moment."""
 
@@ -68,7 +71,6 @@ class Errand:
     number: int
     hook: str = ""
     task: str = ""
-    place: str = ""
     tasks: set[str] = field(default_factory=set[str])
     states: list[str] = field(default_factory=list[str])
     heard: list[Heard] = field(default_factory=list[Heard])
@@ -222,11 +224,11 @@ class Clients:
     async def _carry_out(self, errand: Errand) -> None:
         """Say it, see what comes of it; and perhaps cancel it, or listen at the other gateway as well."""
         streams = errand.words.word == TELL or self.dice.random() < 0.2
-        if streams:
-            await self._listened(errand)
-        else:
-            await self._said(errand, waits=self.dice.random() < 0.5)
+        saying = self._listened(errand) if streams else self._said(errand, waits=self.dice.random() < 0.5)
         async with asyncio.TaskGroup() as tasks:
+            begun = tasks.create_task(saying)
+            while not errand.task and not begun.done():
+                await asyncio.sleep(0.01)
             if self.dice.random() < 0.12:
                 tasks.create_task(self._cancelled(errand))
             if errand.words.word in (TELL, TAKE) and self.dice.random() < 0.3:
@@ -241,7 +243,6 @@ class Clients:
     async def _listened(self, errand: Errand) -> None:
         params = self._params(errand, waits=True)
         await self._anywhere(lambda at: self._listen(at, errand, "SendStreamingMessage", params))
-        errand.states = errand.states or []
 
     async def _subscribed(self, errand: Errand) -> None:
         """Listen until the task is over, again and again where that ends before."""
@@ -257,31 +258,28 @@ class Clients:
 
     async def _listen(self, at: Line, errand: Errand, method: str, params: Mapping[str, Any]) -> None:
         heard = Heard()
-        begun = False
         try:
             async with aclosing(at.stream(errand.agent, method, params, token=self._token(errand))) as events:
                 async for event in events:
-                    if not begun:
-                        begun = True
+                    if not heard.events:
                         errand.heard.append(heard)
                     self._hear(errand, heard, event)
         except StoppedError as stopped:
-            if not begun:
+            if not heard.events:
                 raise
             self.reasons[_first_words(stopped)] += 1
             return
         except LostError as lost:
-            if not begun:
+            if not heard.events:
                 raise
             self.cut.append((at.url, time.monotonic(), str(lost)))
             return
-        if begun and int(heard.state) not in (3, 4, 5, 6, 7):
+        if heard.state not in OVER:
             self.closed[at.url] += 1
 
     def _hear(self, errand: Errand, heard: Heard, event: StreamResponse) -> None:
         if event.WhichOneof("payload") == "task":
             errand.task = errand.task or event.task.id
-            errand.place = event.task.context_id
             errand.tasks.add(event.task.id)
             errand.states = errand.states or ["SUBMITTED"]
         try:

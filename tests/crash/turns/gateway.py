@@ -30,7 +30,7 @@ from gateway.cli import main
 from registry.model import Call, Emit, Result
 
 LEASE, EXTEND_EVERY = 2.0, 0.5
-UNSENT = RetryRule(attempts=60, first=0.1, growth=2.0, longest=1.0)
+UNSENT = RetryRule(attempts=12, first=0.1, growth=2.0, longest=4.0)
 
 FAULTS = (
     "late answers are not fenced",

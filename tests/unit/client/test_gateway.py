@@ -305,6 +305,21 @@ async def test_what_another_agent_made_comes_along(net: respx.MockRouter, gatewa
     assert (answer.artifacts[0].id, answer.artifacts[0].name) == ("report", "Report")
 
 
+async def test_what_another_agent_said_is_told_from_what_it_made(net: respx.MockRouter, gateway: HttpGateway) -> None:
+    artifacts = [
+        {"artifactId": "report", "parts": [{"text": "Three people."}]},
+        {"artifactId": "answer", "parts": [{"text": "Here it is."}, {"data": {"n": 3}}]},
+    ]
+    task = {"id": "t", "contextId": "c", "status": {"state": "TASK_STATE_COMPLETED"}, "artifacts": artifacts}
+    net.post(ASSISTANT).respond(json={"jsonrpc": "2.0", "id": 1, "result": {"task": task}})
+
+    answer = await gateway.ask("assistant", "make a report")
+
+    assert (answer.text, answer.conversation) == ("Here it is.", "c")
+    assert answer.parts == (part("Here it is."), part({"n": 3}))
+    assert [each.id for each in answer.artifacts] == ["report"]
+
+
 async def test_that_another_agent_failed_is_an_answer(net: respx.MockRouter, gateway: HttpGateway) -> None:
     said = {"messageId": "m", "role": "ROLE_AGENT", "parts": [{"text": "Not allowed."}]}
     said |= {"metadata": {"interchange/error": "denied"}}
