@@ -129,7 +129,7 @@ async def open_gateway(config: Config, *, log: OpenRoom = served_log) -> AsyncGe
 
         def drain(seconds: float) -> None:
             if turns is not None:
-                turns.lifecycle.drain()
+                turns.lifecycle.drain(seconds)
             ground.attachments.drain("The gateway stops.")
             mcp.drain()
             corridor.drain(seconds)

@@ -179,6 +179,8 @@ class Lifecycle:
         self._nesting: MutableMapping[TurnId, asyncio.Lock] = WeakValueDictionary()
         self._taking: set[asyncio.Task[Any]] = set()
         self._working: set[asyncio.Task[Any]] = set()
+        self._waiting: set[asyncio.Timeout] = set()
+        self._leave_at: float | None = None
         self._freed = asyncio.Event()
         self._starved = False
         self._waited_for: frozenset[AgentName] = frozenset()
@@ -195,9 +197,13 @@ class Lifecycle:
                 self._stopping = True
                 await self._give_back()
 
-    def drain(self) -> None:
-        """Take nothing more in hand. What is in hand may end."""
+    def drain(self, seconds: float) -> None:
+        """Take nothing more in hand. What is in hand may end; whoever waits for so long is told how far it is."""
         self._stopping = True
+        self._leave_at = asyncio.get_running_loop().time() + max(seconds - BEFORE, 0.0)
+        for patience in self._waiting:
+            if (when := patience.when()) is not None and when > self._leave_at and not patience.expired():
+                patience.reschedule(self._leave_at)
         self._freed.set()
 
     def look(self) -> None:
@@ -484,9 +490,11 @@ class Lifecycle:
                 return Result(turn=of.turn, conversation=of.conversation)
 
     async def _waited(self, taken: _Taken, deadline: Deadline) -> TurnView:
-        """The turn once it is over, or the caller's time nearly."""
+        """The turn once it is over, or the caller's time nearly, or the gateway's."""
+        patience = asyncio.timeout_at(self._patience(deadline))
+        self._waiting.add(patience)
         try:
-            async with asyncio.timeout(max(deadline.remaining() - BEFORE, 0.0)):
+            async with patience:
                 ending = await self._ending(taken)
                 if ending is None or ending.goes_on or isinstance(ending.outcome, Deferred):
                     await self.views.ended(taken.of, after=taken.appended.tail)
@@ -496,7 +504,14 @@ class Lifecycle:
                         return known
         except TimeoutError:
             pass
+        finally:
+            self._waiting.discard(patience)
         return await self.view(taken.of.turn)
+
+    def _patience(self, deadline: Deadline) -> float:
+        """When somebody who waits is told how far it is, on the event loop's clock."""
+        at = asyncio.get_running_loop().time() + max(deadline.remaining() - BEFORE, 0.0)
+        return at if self._leave_at is None else min(at, self._leave_at)
 
     async def _ending(self, taken: _Taken) -> Ending | None:
         """What comes of an attempt at a turn, if it is in hand here."""

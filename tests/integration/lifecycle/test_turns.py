@@ -274,3 +274,16 @@ async def test_an_agent_that_says_message_after_message_is_stopped(url: str) -> 
         assert view.turn.state is TurnState.FAILED
         assert "900 messages" in answer_of(view)
         assert len(view.messages) == 902
+
+
+async def test_a_service_that_stops_tells_whoever_waits_how_far_it_is(url: str) -> None:
+    async def for_ever(call: Call, emit: Emit) -> Result:
+        await asyncio.Event().wait()
+        return Result()
+
+    async with office(url, for_ever) as opened:
+        asking = asyncio.ensure_future(opened.said("hello"))
+        await until(lambda: bool(opened.calls))
+        opened.lifecycle.drain(0.6)
+        view = await asking
+        assert view.turn.state is TurnState.WORKING
