@@ -25,6 +25,9 @@ from registry.model import BadRequest, Call, Domain, Emit, JsonObject, Principal
 TURN_OPERATIONS: Final = frozenset({"Turn", "Follow", "Cancel", "PutWebhook", "Webhook", "Webhooks", "DeleteWebhook"})
 """What this desk does. A call about a conversation that asks for anything else is another desk's."""
 
+OWNERS: Final = frozenset({"PutWebhook", "Webhook", "Webhooks", "DeleteWebhook"})
+"""What is for those who began a turn alone, and not for its agent: webhooks come with credentials."""
+
 
 class TurnDesk:
     """Finds turns, and answers calls about them."""
@@ -169,8 +172,10 @@ def read_webhook(written: JsonObject, turn: TurnId) -> Webhook:
 
 
 def _takes_part(call: Call, row: Turn) -> bool:
-    """Whether the call's chain began the turn, or its caller is the agent that has it in hand."""
+    """Whether the call's chain began the turn, or its caller is the agent that has it in hand, and may ask for this."""
     if row.owner == owner_of(call.chain):
         return True
+    if call.content.get("operation") in OWNERS:
+        return False
     caller = call.chain.caller
     return call.turn == row.id and caller.kind is PrincipalKind.AGENT and caller.name == row.agent

@@ -49,7 +49,7 @@ class Reachable:
 
 def reach(catalog: Callable[[], Catalog], attachments: Attachments, *, hosted: Collection[str]) -> Reach:
     """Whom the lifecycle service of this gateway has answer."""
-    return Reach(agents=Reachable(catalog, hosted=hosted).agents, seats=attachments.seats)
+    return Reach(agents=Reachable(catalog, hosted=hosted).agents, seats=attachments.places)
 
 
 def find_work(catalog: Catalog, target: Target) -> Work | None:

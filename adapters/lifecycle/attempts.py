@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
-from adapters.lifecycle.endings import Terms, after_error, after_result
+from adapters.lifecycle.endings import UNSENT, Terms, after_error, after_result
 from adapters.lifecycle.feeds import Feeds
 from adapters.lifecycle.grants import Grant, Seal, open_grant
 from adapters.lifecycle.rules import LifecycleRules
@@ -255,7 +255,7 @@ class Attempts:
                 "The gateway that had this call in hand was lost, and it may have been carried out.",
                 fault=FarSideFault.BROKEN,
             )
-        if is_exhausted(RetryRule(attempts=max(terms.attempts, 12)), delivery.attempt):
+        if is_exhausted(RetryRule(attempts=max(terms.attempts, UNSENT.attempts)), delivery.attempt):
             return FarSideError("It was tried as often as it may be.", fault=FarSideFault.BROKEN)
         return None
 

@@ -33,8 +33,12 @@ already is soon here, too."""
 REVIEW_SECONDS: Final = 7 * 86_400.0
 """How long the outcome of work in the background waits for its owner."""
 
-UNSENT: Final = RetryRule(attempts=12, first=0.25, growth=4.0, longest=60.0)
-"""For agents that are not there: some minutes, so that one that is deployed anew finds its work again."""
+UNSENT: Final = RetryRule(attempts=16, first=0.25, growth=2.0, longest=30.0)
+"""For agents that are not there: some minutes, and never much longer between two attempts than they have been away, so
+that one that is deployed anew soon finds its work again."""
+
+AGAIN: Final = RetryRule(first=0.25, growth=4.0, longest=60.0)
+"""For agents that are there and did not manage; how often is for them to say."""
 
 SHOWN: Final = 2_000
 """Characters of an error that a turn keeps."""
@@ -111,7 +115,7 @@ def _rule(error: InterchangeError, terms: Terms) -> RetryRule:
         return RetryRule(attempts=1)
     if error.code in PASSING or (isinstance(error, FarSideError) and error.fault is FarSideFault.UNAVAILABLE):
         return replace(UNSENT, attempts=max(UNSENT.attempts, terms.attempts))
-    return replace(UNSENT, attempts=terms.attempts)
+    return replace(AGAIN, attempts=terms.attempts)
 
 
 def _may_repeat(error: InterchangeError) -> bool:

@@ -86,7 +86,7 @@ Agents: TypeAlias = Callable[[], Set[AgentName]]
 """The agents that this gateway can reach whenever it wants."""
 
 Seats: TypeAlias = Callable[[], Mapping[AgentName, int]]
-"""How many turns more each agent takes that has come to this gateway by itself."""
+"""How many turns each agent takes at a time that has come to this gateway by itself, those that it has included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -542,11 +542,11 @@ class Lifecycle:
 
     def _room(self, agent: AgentName) -> int:
         """How many turns of an agent could be taken in hand here."""
-        promised = self._promised[agent]
-        left = min(self._all_room(), self._rules.per_agent - self._busy.get(agent, 0) - promised)
+        in_hand = self._promised[agent] + self._busy.get(agent, 0)
+        left = min(self._all_room(), self._rules.per_agent - in_hand)
         seats = self._reach.seats()
         if agent in seats:
-            return max(min(left, seats[agent] - promised), 0)
+            return max(min(left, seats[agent] - in_hand), 0)
         return max(left, 0) if agent in self._reach.agents() else 0
 
     def _all_room(self) -> int:
@@ -577,7 +577,7 @@ class Lifecycle:
                 del self._busy[delivery.agent]
             if not run.ended.done():
                 run.ended.set_result(ending)
-            if self._starved:
+            if self._starved or delivery.agent in self._reach.seats():
                 self._freed.set()
 
     async def _give_back(self) -> None:
@@ -618,7 +618,8 @@ class Lifecycle:
         taken = 0
         for agent, seats in self._reach.seats().items():
             if not of or agent in of:
-                taken += await self._claim_for(agent, at_most=seats - self._promised[agent])
+                left = seats - self._promised[agent] - self._busy.get(agent, 0)
+                taken += await self._claim_for(agent, at_most=left)
         agents = self._reach.agents()
         wanted = [name for name in of if name in agents] if of else agents
         few = max(self._rules.per_agent // 2, 1)

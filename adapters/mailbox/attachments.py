@@ -228,6 +228,10 @@ class Attachments:
             found[agent] = sum(attachment.free for attachment in attachments)
         return +found
 
+    def places(self) -> Mapping[AgentName, int]:
+        """What each agent takes at a time, whether or not it is free: what it is being given is not seen yet."""
+        return {agent: sum(each.free + each.in_hand for each in held) for agent, held in self._attached.items()}
+
     @contextmanager
     def attached(self, agent: AgentName, hello: wire.Hello) -> Generator[Attachment]:
         """An attachment of an agent, there for work until it is left: then what it has in hand is handed back.

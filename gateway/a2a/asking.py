@@ -71,6 +71,7 @@ def _call(asked: Asked, action: Action, target: Target, content: JsonObject, *, 
         groups=verified.groups,
         groups_before=verified.groups_behind,
         turn=verified.turn,
+        fence=verified.fence,
         door="a2a",
     )
 

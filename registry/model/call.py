@@ -99,8 +99,8 @@ class Call:
     `conversation` and, where the face has only arguments, its `message` and `data`. `parts` are a message that came as
     one, `extensions` the protocol extensions activated with it. `scopes` are those of the token that came with the call
     and `groups` what its issuer says the caller is in, beside the directory; `groups_before` says the same of each link
-    before the caller, and `turn` is the turn in which an agent makes the call for others, and with which it ends; `fence`
-    is that of the attempt at it. `door` names the face, for the audit.
+    before the caller, and `turn` is the turn in which an agent makes the call for others, and with which it ends;
+    `fence` is that of the attempt at it. `door` names the face, for the audit.
 
     `sending` makes a message, or an invocation, a turn of the conversation log; `attempt` is set where the log gave a
     turn out, and this call is one attempt at it.

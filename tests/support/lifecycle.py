@@ -134,8 +134,10 @@ async def office(
     fabric: Fabric | None = None,
     key: bytes = bytes(32),
     poll: float = 0.2,
+    seats: Mapping[AgentName, int] | None = None,
 ) -> AsyncGenerator[Office]:
-    """An office on the log at `url`, where `answer` is what every attempt comes to."""
+    """An office on the log at `url`, where `answer` is what every attempt comes to. Those with `seats` have come by
+    themselves."""
     known = dict(agents or {ECHO: agent()})
     async with open_log(url, fabric=fabric or InProcessFabric(), poll=poll) as opened:
         calls: list[Call] = []
@@ -156,7 +158,7 @@ async def office(
             opened,
             deliver=deliver,
             find=find,
-            reach=Reach(agents=known.keys, seats=dict[AgentName, int]),
+            reach=Reach(agents=lambda: known.keys() - (seats or {}).keys(), seats=lambda: seats or {}),
             seal=Seal([key]),
             rules=rules or LifecycleRules(),
             fabric=fabric,

@@ -142,7 +142,7 @@ def test_a_stranger_is_told_so_before_anything_is_read(
 
 def test_the_service_is_healthy_for_anybody(gateway: Served) -> None:
     with channel(gateway) as opened:
-        check = cast("Any", health_pb2_grpc).HealthStub(opened).Check
+        check = health_pb2_grpc.HealthStub(opened).Check
         answer = check(health_pb2.HealthCheckRequest(service="lf.a2a.v1.A2AService"), timeout=SECONDS)
 
     assert answer.status == health_pb2.HealthCheckResponse.SERVING

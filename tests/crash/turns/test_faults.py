@@ -65,11 +65,11 @@ CASES: Mapping[str, Case] = {
         found_by=frozenset({"replies"}), manner=_manner(SAY, patience=4)
     ),
     "pieces do not say of which attempt they are": Case(
-        found_by=frozenset({"seen_as_logged"}), scene=the_agent_dies, manner=_manner(TELL, lanes=3)
+        found_by=frozenset({"seen_as_logged"}), scene=the_agent_dies, manner=_manner(TELL)
     ),
     "leases are not extended": Case(found_by=frozenset({"quiet_attempts"}), manner=_manner(TAKE, patience=4)),
     "webhooks count as told before they answer": Case(
-        found_by=frozenset({"webhooks"}), manner=_manner(TELL, SAY, lanes=4)
+        found_by=frozenset({"webhooks"}), manner=_manner(TELL, SAY, SAY, SAY)
     ),
 }
 

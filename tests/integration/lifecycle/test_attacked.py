@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from adapters.lifecycle.rules import LifecycleRules
+from adapters.lifecycle.service import Ready
 from adapters.lifecycle.views import TurnView
 from adapters.messaging.errors import LogUnavailable
 from adapters.messaging.log import WhichTurns
+from adapters.messaging.messages import TurnRef
 from adapters.messaging.turns import TurnState
 from registry.model import (
     Artifact,
@@ -213,9 +215,9 @@ async def test_who_attends_and_leaves_while_the_message_is_logged_cancels_the_tu
 async def test_webhook_that_cannot_be_kept_leaves_no_turn_unattended(url: str) -> None:
     async with office(url, echo) as opened:
 
-        async def admit(call: Call):
-            async def ready(of, after):
-                raise LogUnavailable("The log is away.")
+        async def admit(_: Call) -> Ready:
+            async def ready(of: TurnRef, after: int) -> None:
+                raise LogUnavailable(f"The webhook of {of.turn} behind {after} cannot be kept.")
 
             return ready
 
@@ -250,3 +252,23 @@ async def test_flood_is_answered_without_an_attempt_wasted(url: str) -> None:
             await opened.lifecycle.views.ended(view.of, after=1)
         assert most == 4
         assert len(opened.calls) <= 66  # what the dispatcher claims beside those that come is not counted with them
+
+
+async def test_agent_with_one_seat_is_given_one_turn_at_a_time(url: str) -> None:
+    at_work = 0
+
+    async def seated(call: Call, emit: Emit) -> Result:
+        nonlocal at_work
+        await asyncio.sleep(0.005)  # it is decided and recorded, before a seat is taken
+        if at_work:
+            raise FarSideError("no seat is free", fault=FarSideFault.UNAVAILABLE, retryable=True)
+        at_work += 1
+        await asyncio.sleep(0.01)
+        at_work -= 1
+        return await echo(call, emit)
+
+    async with office(url, seated, seats={ECHO: 1}) as opened:
+        views = await asyncio.gather(*(opened.said(str(n), attention=Attention.LEAVES) for n in range(20)))
+        for view in views:
+            await opened.lifecycle.views.ended(view.of, after=1)
+        assert len(opened.calls) == 20

@@ -1,9 +1,11 @@
 """Endings: what an attempt comes to, by what its call returned or raised."""
 
+from dataclasses import replace
+
 import pytest
 
 from adapters.base import HandedBack
-from adapters.lifecycle.endings import Terms, after_error, after_result
+from adapters.lifecycle.endings import UNSENT, Terms, after_error, after_result
 from adapters.messaging.bodies import read_body
 from adapters.messaging.messages import Kind, Message, TurnRef
 from adapters.messaging.outcomes import Asked, Dead, Deferred, Delivery, Done, Rejected, Retry
@@ -155,7 +157,18 @@ def test_what_the_agent_decided_is_the_end(error: InterchangeError) -> None:
 )
 def test_what_did_not_work_is_tried_again_and_given_up_in_the_end(error: InterchangeError) -> None:
     assert isinstance(after_error(error, delivery(), Terms(), call=""), Retry)
-    assert isinstance(after_error(error, delivery(attempt=12), Terms(), call=""), Dead)
+    assert isinstance(after_error(error, delivery(attempt=UNSENT.attempts), Terms(), call=""), Dead)
+
+
+@pytest.mark.parametrize("number", range(20))
+def test_an_agent_that_was_away_is_asked_again_not_much_later_than_it_was_away_for(number: int) -> None:
+    away, gone = far_side(FarSideFault.UNAVAILABLE), 0.0
+    for attempt in range(1, UNSENT.attempts):
+        outcome = after_error(away, replace(delivery(attempt), id=f"{number}:1"), Terms(), call="")
+        assert isinstance(outcome, Retry)
+        assert outcome.after <= 3 * gone + 1
+        gone += outcome.after
+    assert gone > 120
 
 
 def test_whoever_attends_is_told_at_once() -> None:
