@@ -9,14 +9,14 @@ the tasks that attempts run in.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 from adapters.lifecycle.endings import UNSENT, Terms, after_error, after_result
 from adapters.lifecycle.feeds import Feeds
-from adapters.lifecycle.grants import Grant, Seal, open_grant
+from adapters.lifecycle.grants import Grant, Seal, digest_of, open_grant
 from adapters.lifecycle.rules import LifecycleRules
 from adapters.lifecycle.saying import Saying
 from adapters.lifecycle.telling import utterance
@@ -155,7 +155,7 @@ class Attempts:
 
     async def _run(self, delivery: Delivery, *, deadline: Deadline | None, also: Emit) -> Ending:
         try:
-            grant = open_grant(delivery.authority, self._seal)
+            grant = open_grant(delivery.authority, self._seal, place=delivery.conversation)
         except InterchangeError as error:
             return await self._end(delivery, after_error(error, delivery, Terms(), call=""), error=error)
         if grant.background and (wait := self._rules.seconds_until_off_peak(self._clock())):
@@ -263,6 +263,7 @@ class Attempts:
         """The call that this attempt is."""
         own = Deadline.after(work.timeout if work is not None else self._rules.lease)
         told, history = await self._told(delivery, work)
+        _check_opening(grant, told)
         parts = tuple(part for message in told for part in read_body(message.body).parts)
         content: JsonObject = {"conversation": delivery.conversation}
         if grant.action is Action.INVOKE:
@@ -311,7 +312,8 @@ class Attempts:
         found: list[Message] = []
         while page := await self._history.of_turn(delivery.conversation, delivery.turn, after=after, limit=1_000):
             after = page[-1].seq
-            found += [message for message in page if message.sender != ours and message.seq < delivery.message.seq]
+            asked = [each for each in page if each.sender != ours or each.to or each.answers]
+            found += [message for message in asked if message.seq < delivery.message.seq]
             if after >= delivery.message.seq:
                 break
         return found
@@ -434,6 +436,17 @@ class _Trial:
         except IdConflict:
             again = replace(new, id=f"{new.id}.{self.delivery.fence}")
             await self._log.append(self.delivery.conversation, [again], under=self.delivery)
+
+
+def _check_opening(grant: Grant, told: Sequence[Message]) -> None:
+    """See that what is to be done is what was asked for: who can write to the database cannot put words into mouths.
+
+    Raises:
+        Denied: it is something else, or was erased.
+    """
+    opening = next((message for message in told if message.to), None)
+    if opening is None or digest_of(opening.body) != grant.opening:
+        raise Denied("What this turn was opened with is not there any more as it was said.")
 
 
 def _draft(saying: Saying) -> Draft | None:

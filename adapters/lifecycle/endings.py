@@ -33,7 +33,7 @@ already is soon here, too."""
 REVIEW_SECONDS: Final = 7 * 86_400.0
 """How long the outcome of work in the background waits for its owner."""
 
-UNSENT: Final = RetryRule(attempts=16, first=0.25, growth=2.0, longest=30.0)
+UNSENT: Final = RetryRule(attempts=16, first=0.25, growth=2.0, longest=60.0)
 """For agents that are not there: some minutes, and never much longer between two attempts than they have been away, so
 that one that is deployed anew soon finds its work again."""
 

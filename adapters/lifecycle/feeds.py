@@ -11,12 +11,13 @@ from collections import deque
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, TypeAlias, cast
 
 import orjson
 
 from adapters.messaging.bodies import read_body, write_body
-from adapters.messaging.fabric import Fabric
+from adapters.messaging.fabric import Fabric, Stop
 from registry.model import Artifact, BadRequest, Progress, TurnId
 
 Piece: TypeAlias = Artifact | Progress
@@ -84,6 +85,7 @@ class Feeds:
         self._fabric = fabric
         self._origin = os.urandom(_ORIGIN)
         self._hearings: dict[TurnId, set[Hearing]] = {}
+        self._stops: dict[TurnId, Stop] = {}
 
     def tell(self, turn: TurnId, notice: Notice) -> None:
         """Tell whoever follows this turn, here at once and elsewhere soon, or never."""
@@ -98,8 +100,11 @@ class Feeds:
     def hearing(self, turn: TurnId) -> Generator[Hearing]:
         """Hear of a turn while this lasts."""
         hearing = Hearing()
-        stop = self._fabric.hear(_topic(turn), lambda payload: self._hear(hearing, payload)) if self._fabric else None
-        self._hearings.setdefault(turn, set()).add(hearing)
+        if turn not in self._hearings:
+            self._hearings[turn] = set()
+            if self._fabric is not None:
+                self._stops[turn] = self._fabric.hear(_topic(turn), partial(self._hear, turn))
+        self._hearings[turn].add(hearing)
         try:
             yield hearing
         finally:
@@ -107,16 +112,17 @@ class Feeds:
             hearings.discard(hearing)
             if not hearings:
                 del self._hearings[turn]
-            if stop is not None:
-                stop()
+                if (stop := self._stops.pop(turn, None)) is not None:
+                    stop()
 
-    def _hear(self, hearing: Hearing, payload: bytes) -> None:
-        """Something was told on the fabric; what this process told itself was heard before."""
+    def _hear(self, turn: TurnId, payload: bytes) -> None:
+        """Something was told on the fabric, read once for all; what this process told itself was heard before."""
         if payload.startswith(self._origin):
             return
         notice = read_notice(payload[_ORIGIN:])
         if notice is not None:
-            hearing.heard(notice)
+            for hearing in self._hearings.get(turn, ()):
+                hearing.heard(notice)
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from registry.model import (
     Action,
     BadRequest,
     Chain,
+    ConversationId,
     Domain,
     Principal,
     PrincipalKind,
@@ -55,7 +56,8 @@ class Grant:
     `groups` are what the token of each link of `chain` claimed, `scopes` those of the last one; `granted_at` is in
     seconds since the epoch. `action` on `target` is what was asked, and is asked again in every attempt. `context` is
     what the starter calls the conversation. `attended`, `background`: see `registry.model.Sending`. `root` is the
-    outermost of the turns that this one is nested in.
+    outermost of the turns that this one is nested in. `opening` is the digest of what was said: for nothing else is it
+    good.
     """
 
     chain: Chain
@@ -69,6 +71,7 @@ class Grant:
     attended: bool = False
     background: bool = False
     root: TurnId = NO_TURN
+    opening: str = ""
 
     def is_good(self, now: float, *, seconds: float = DAY) -> bool:
         """Whether it is not too old to be acted on, and not from the future."""
@@ -81,18 +84,23 @@ def owner_of(chain: Chain) -> str:
     return hashlib.sha256("".join(f"{len(name)}:{name}" for name in names).encode()).hexdigest()[:32]
 
 
-def seal_grant(grant: Grant, seal: Seal) -> bytes:
-    """A grant as the log keeps it."""
-    return seal.seal(write_grant(grant), purpose=PURPOSE)
+def seal_grant(grant: Grant, seal: Seal, *, place: ConversationId) -> bytes:
+    """A grant as the log keeps it: for a turn of this conversation, and worth nothing in any other."""
+    return seal.seal(write_grant(grant), purpose=f"{PURPOSE} {place}")
 
 
-def open_grant(sealed: bytes, seal: Seal) -> Grant:
-    """The grant that was sealed.
+def open_grant(sealed: bytes, seal: Seal, *, place: ConversationId) -> Grant:
+    """The grant that was sealed for this conversation.
 
     Raises:
-        InterchangeError: nobody here sealed it.
+        InterchangeError: nobody here sealed it, or for another one.
     """
-    return read_grant(seal.open(sealed, purpose=PURPOSE))
+    return read_grant(seal.open(sealed, purpose=f"{PURPOSE} {place}"))
+
+
+def digest_of(body: bytes) -> str:
+    """What a grant remembers of the message that it was made for."""
+    return hashlib.sha256(body).hexdigest()
 
 
 def write_grant(grant: Grant) -> bytes:
@@ -120,6 +128,7 @@ def write_grant(grant: Grant) -> bytes:
             "extensions": grant.extensions,
             "flags": flags,
             "root": grant.root,
+            "opening": grant.opening,
         }
     )
 
@@ -152,6 +161,7 @@ def _read(written: Mapping[str, Any]) -> Grant:
         attended="attended" in flags,
         background="background" in flags,
         root=TurnId(written["root"]),
+        opening=written["opening"],
     )
 
 

@@ -32,7 +32,7 @@ from adapters.lifecycle import shortcut
 from adapters.lifecycle.attempts import Attempts, Deliver, Ending, FindWork
 from adapters.lifecycle.conversations import Placing, find_place
 from adapters.lifecycle.feeds import Feeds, Hearing
-from adapters.lifecycle.grants import Grant, Seal, owner_of, seal_grant
+from adapters.lifecycle.grants import Grant, Seal, digest_of, owner_of, seal_grant
 from adapters.lifecycle.results import result_of, told
 from adapters.lifecycle.rules import LifecycleRules
 from adapters.lifecycle.views import Logged, News, Snapshot, TurnView, Views, is_over
@@ -354,8 +354,11 @@ class Lifecycle:
     ) -> _Taken:
         """Log a message, and the turn that it opens."""
         sending, owner, root = _sending(call), owner_of(call.chain), grant.root
-        to = To(agent=agent.name, turn=sending.turn, authority=seal_grant(grant, self._seal), owner=owner, root=root)
-        message = replace(_message(call), to=(to,))
+        said = _message(call)
+        grant = replace(grant, opening=digest_of(said.body))
+        authority = seal_grant(grant, self._seal, place=place)
+        to = To(agent=agent.name, turn=sending.turn, authority=authority, owner=owner, root=root)
+        message = replace(said, to=(to,))
         lease = None if sending.background else lease
         caller = call.chain.caller
         opening = Opening(domain=agent.domain, started_by=str(caller), started_by_issuer=caller.issuer)

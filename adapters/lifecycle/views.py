@@ -32,6 +32,9 @@ PAGE: Final = 1 << 20
 LOOKING: Final = 1.0
 """Seconds after which one who follows, and hears nothing, looks for a draft."""
 
+SELDOM: Final = 8.0
+"""Seconds between two looks at the most: as long as nothing is found, each takes twice as long as the one before."""
+
 NOTHING_DRAFTED: Final = Drafted(fence=0, number=0)
 
 PAUSED: Final = frozenset({TurnState.WAITING, TurnState.REVIEW})
@@ -141,7 +144,7 @@ class Views:
         Raises:
             InterchangeError: it cannot be read here.
         """
-        return open_grant(row.authority, self._seal)
+        return open_grant(row.authority, self._seal, place=row.conversation)
 
     async def news(self, turn: TurnId, hearing: Hearing, *, known: TurnView | None = None) -> AsyncGenerator[News]:
         """A turn as it stands, and then as it goes on, until it is over. Hear of it before this begins, so that what is
@@ -177,12 +180,15 @@ class Views:
         messages = self._history.follow(view.turn.conversation, after=view.seen)
         coming = asyncio.ensure_future(anext(messages))
         hearing_some: asyncio.Future[None] = asyncio.ensure_future(hearing.some())
+        patience = LOOKING
         try:
             while True:
                 both: set[asyncio.Future[object]] = {cast("asyncio.Future[object]", coming)}
                 both.add(cast("asyncio.Future[object]", hearing_some))
-                done, _ = await asyncio.wait(both, timeout=LOOKING, return_when=asyncio.FIRST_COMPLETED)
+                done, _ = await asyncio.wait(both, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+                patience = LOOKING if done else min(2 * patience, SELDOM)
                 if pieces := await self._heard(view.of, lane, hearing.read(), look=not done):
+                    patience = LOOKING
                     yield Pieces(pieces=pieces)
                 if hearing_some.done():
                     hearing_some = asyncio.ensure_future(hearing.some())

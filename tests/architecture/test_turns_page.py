@@ -147,20 +147,21 @@ def _delivery(number: int) -> Delivery:
         f"in *review* for {'seven days' if endings.REVIEW_SECONDS == 7 * DAY else '?'}",
         f"puts its answer off**, for {'a day' if LONGEST == DAY else '?'} at most",
         f"{'Five' if TurnRules().max_attempts == 5 else '?'} is what an agent has",
-        f"passes {'a quarter of a second' if endings.UNSENT.first == 0.25 else '?'} at first, then"
-        f" {'four' if endings.UNSENT.growth == 4.0 else '?'} times as long each time,"
-        f" up to {'a minute' if endings.UNSENT.longest == 60.0 else '?'}",
+        f"passes {'a quarter of a second' if endings.AGAIN.first == endings.UNSENT.first == 0.25 else '?'} at first,"
+        f" then {'four' if endings.AGAIN.growth == 4.0 else '?'} times as long each time,"
+        f" up to {'a minute' if endings.AGAIN.longest == endings.UNSENT.longest == 60.0 else '?'}",
+        f"it is only {'twice' if endings.UNSENT.growth == 2.0 else '?'} as long each time",
     ],
 )
 def test_the_page_has_the_numbers_of_the_code(sentence: str) -> None:
     assert sentence in re.sub(r"\s+", " ", PAGE)
 
 
-def test_twelve_attempts_take_as_long_as_the_page_says() -> None:
-    longest = sum(min(endings.UNSENT.longest, endings.UNSENT.first * endings.UNSENT.growth**n) for n in range(11))
-    assert "Twelve attempts are four to eight minutes" in re.sub(r"\s+", " ", PAGE)
-    assert endings.UNSENT.attempts == 12
-    assert 3.5 <= longest / 2 / 60 <= longest / 60 <= 8.0
+def test_sixteen_attempts_take_as_long_as_the_page_says() -> None:
+    longest = sum(min(endings.UNSENT.longest, endings.UNSENT.first * endings.UNSENT.growth**n) for n in range(15))
+    assert "sixteen attempts are four to eight minutes" in re.sub(r"\s+", " ", PAGE)
+    assert endings.UNSENT.attempts == 16
+    assert 4.0 <= longest / 2 / 60 <= longest / 60 <= 8.1
 
 
 def test_the_settings_that_the_page_names_exist() -> None:

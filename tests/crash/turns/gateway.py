@@ -20,7 +20,6 @@ from adapters.lifecycle.rules import LifecycleRules
 from adapters.messaging import delivery, plan
 from adapters.messaging.errors import Fenced
 from adapters.messaging.outcomes import Delivery, Done, Outcome
-from adapters.messaging.retry import RetryRule
 from adapters.messaging.turns import TurnState
 from adapters.push.channels import advanced, passed_over
 from adapters.push.connection import Untold
@@ -30,7 +29,10 @@ from gateway.cli import main
 from registry.model import Call, Emit, Result
 
 LEASE, EXTEND_EVERY = 2.0, 0.5
-UNSENT = RetryRule(attempts=12, first=0.1, growth=2.0, longest=4.0)
+"""Seconds."""
+
+FIRST, LONGEST = 0.1, 4.0
+"""Seconds between attempts at reaching an agent."""
 
 FAULTS = (
     "late answers are not fenced",
@@ -61,7 +63,7 @@ def hurry() -> None:
         return replace(right(config), lease=LEASE, extend_every=EXTEND_EVERY)
 
     _put(app, "lifecycle_rules", lifecycle_rules)
-    _put(endings, "UNSENT", UNSENT)
+    _put(endings, "UNSENT", replace(endings.UNSENT, first=FIRST, longest=LONGEST))
 
 
 def mutate() -> None:

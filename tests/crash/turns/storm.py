@@ -92,11 +92,17 @@ class Storm:
         await asyncio.to_thread(process.start)
 
     async def stop(self, gateway: Replica) -> None:
-        """Have a gateway stand still for longer than its leases last."""
+        """Have a gateway stand still for longer than its leases last; whoever asks the other does not notice, unless it
+        has the one lock of a SQLite file."""
         self.note(f"gateway {gateway.url} stopped")
         gateway.process.freeze()
-        await asyncio.sleep(LEASE + BEYOND_THE_LEASE)
-        gateway.process.thaw()
+        try:
+            if not self.house.log.startswith("sqlite:"):
+                others = [line for line in self.clients.lines if line.url != gateway.url]
+                await asyncio.gather(*(self._probe(line, gateway.url) for line in others))
+            await asyncio.sleep(LEASE + BEYOND_THE_LEASE)
+        finally:
+            gateway.process.thaw()
 
     async def stop_an_agent(self) -> None:
         """Have an agent stand still; whoever asks another one does not notice."""

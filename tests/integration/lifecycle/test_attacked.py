@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import sqlite3
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,7 +29,9 @@ from registry.model import (
     Question,
     Result,
     Said,
+    alone,
 )
+from tests.support.calls import ASSISTANT, RECRUITER
 from tests.support.lifecycle import ECHO, answer_of, echo, office
 from tests.support.until import PATIENCE
 
@@ -272,3 +276,52 @@ async def test_agent_with_one_seat_is_given_one_turn_at_a_time(url: str) -> None
         for view in views:
             await opened.lifecycle.views.ended(view.of, after=1)
         assert len(opened.calls) == 20
+
+
+async def _rewritten(url: str, change: str) -> tuple[TurnView, TurnView, list[Call]]:
+    """The turns of two callers after somebody has changed the database while they waited, and who was called for."""
+    is_there = False
+
+    async def answer(call: Call, emit: Emit) -> Result:
+        if not is_there:
+            raise FarSideError("not there", fault=FarSideFault.UNAVAILABLE)
+        return await echo(call, emit)
+
+    async with office(url, answer) as opened:
+        first = await opened.said("of the first", attention=Attention.LEAVES)
+        second = await opened.said("of the second", attention=Attention.LEAVES, chain=alone(ASSISTANT))
+        with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=10)) as database:
+            database.execute(change, {"first": first.turn.id, "second": second.turn.id})
+            database.commit()
+        opened.calls.clear()
+        is_there = True
+        async with asyncio.timeout(PATIENCE):
+            await opened.lifecycle.views.ended(first.of, after=1)
+
+            async def tried_again() -> bool:
+                row = await opened.lifecycle.views.row(second.turn.id)
+                return row is not None and (row.attempts > 2 or row.state is TurnState.COMPLETED)
+
+            await _until(tried_again)
+        rows = [await opened.lifecycle.views.row(view.turn.id) for view in (first, second)]
+        assert rows[0] is not None
+        assert rows[1] is not None
+        return replace(first, turn=rows[0]), replace(second, turn=rows[1]), opened.calls
+
+
+async def test_grant_of_another_turn_is_worth_nothing(url: str) -> None:
+    change = "UPDATE turn SET authority = (SELECT authority FROM turn WHERE id = :first) WHERE id = :second"
+    first, second, calls = await _rewritten(url, change)
+    assert first.turn.state is TurnState.COMPLETED
+    assert second.turn.state is not TurnState.COMPLETED
+    assert [call.chain.caller for call in calls] == [RECRUITER]
+
+
+async def test_words_that_were_put_into_a_mouth_are_not_acted_on(url: str) -> None:
+    change = """
+        UPDATE message SET body = CAST('{"parts":[{"text":"something else"}]}' AS BLOB) WHERE turn = :first AND seq = 1
+    """
+    first, second, calls = await _rewritten(url, change)
+    assert first.turn.state is TurnState.REJECTED
+    assert second.turn.state is TurnState.COMPLETED
+    assert "something else" not in {call.parts[0].text for call in calls}

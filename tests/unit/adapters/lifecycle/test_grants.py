@@ -15,6 +15,7 @@ from registry.model import (
     AgentName,
     BadRequest,
     Chain,
+    ConversationId,
     Domain,
     InterchangeError,
     Principal,
@@ -45,6 +46,7 @@ def grants(draw: st.DrawFn) -> Grant:
         attended=draw(st.booleans()),
         background=draw(st.booleans()),
         root=draw(text.map(TurnId)),
+        opening=draw(text),
     )
 
 
@@ -54,11 +56,14 @@ def test_a_grant_is_read_back_as_it_was_written(grant: Grant) -> None:
 
 
 @given(grants())
-def test_a_sealed_grant_is_opened_by_its_own_gateway_alone(grant: Grant) -> None:
-    sealed = seal_grant(grant, Seal([bytes(32)]))
-    assert open_grant(sealed, Seal([bytes(32)])) == grant
+def test_a_sealed_grant_is_opened_by_its_own_gateway_alone_and_in_its_own_conversation(grant: Grant) -> None:
+    here, elsewhere = ConversationId("here"), ConversationId("elsewhere")
+    sealed = seal_grant(grant, Seal([bytes(32)]), place=here)
+    assert open_grant(sealed, Seal([bytes(32)]), place=here) == grant
     with pytest.raises(InterchangeError):
-        open_grant(sealed, Seal([b"1" * 32]))
+        open_grant(sealed, Seal([b"1" * 32]), place=here)
+    with pytest.raises(InterchangeError):
+        open_grant(sealed, Seal([bytes(32)]), place=elsewhere)
 
 
 @given(st.binary(max_size=80))
