@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from opentelemetry import trace
 
 from gateway.facts import FactFinder, Found
+from gateway.just_decided import JustDecided
 from gateway.limits import PrincipalLimits
 from gateway.live import InForce, Live
 from gateway.long_calls import LongCalls
@@ -51,6 +52,7 @@ class Corridor:
         self._limits = limits
         self._far_sides = far_sides
         self._long_calls = LongCalls(live=live, facts=facts, turns=turns)
+        self._just_decided = JustDecided()
 
     async def handle(self, call: Call, emit: Emit) -> Result:
         """Carry one call from its face to its far side and back.
@@ -61,7 +63,8 @@ class Corridor:
         found = await self._facts.found(call)
         now = self._live.current()
         facts = self._facts.about(call, now, found)
-        decision = _decided(now, call, facts)
+        decision = self._just_decided.again(call, now, facts) or _decided(now, call, facts)
+        self._just_decided.note(call, now, facts, decision)
         async with self._audit.recording(call, decision) as entry:
             fulfil(decision, call, facts)
             with self._place(call):

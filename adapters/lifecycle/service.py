@@ -297,7 +297,8 @@ class Lifecycle:
     async def _taken_up(self, call: Call, agent: Agent, emit: Emit) -> _Taken:
         """Log what is said and begin with it, whether or not its sender stays to see that: nothing is claimed that
         nobody has in hand."""
-        task = self._whole(self._take_up(call, agent, emit))
+        ready = await self._beside.admit(call)
+        task = self._whole(self._take_up(call, agent, ready, emit))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -313,8 +314,7 @@ class Lifecycle:
         self._working.add(task)
         task.add_done_callback(self._working.discard)
 
-    async def _take_up(self, call: Call, agent: Agent, emit: Emit) -> _Taken:
-        ready = await self._beside.admit(call)
+    async def _take_up(self, call: Call, agent: Agent, ready: Ready, emit: Emit) -> _Taken:
         with self._seat(agent.name) as lease:
             taken = await self._taken(call, agent, lease)
             try:

@@ -104,6 +104,6 @@ def _read_token(token: str, question: str) -> list[JsonValue]:
         changed_at, turn, asked = json.loads(base64.urlsafe_b64decode(padded))
         if asked == question and math.isfinite(float(changed_at)) and _TURN.fullmatch(turn):
             return [float(changed_at), str(turn)]
-    except (ValueError, TypeError, binascii.Error):
+    except (ValueError, TypeError, OverflowError, binascii.Error):
         pass
     raise invalid({"pageToken": "is not one that this list gave"})

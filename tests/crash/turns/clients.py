@@ -181,6 +181,7 @@ class Clients:
     pace: float = 0.15
     lanes: int = _LANES
     words: Sequence[str] = (SAY, SAY, TAKE, TAKE, TELL, FLAKY, DEFER, ASK)
+    takes: Sequence[int] = (10, 100, 3000)
     errands: list[Errand] = field(default_factory=list[Errand])
     cut: list[tuple[str, float, str]] = field(default_factory=list[tuple[str, float, str]])
     closed: Counter[str] = field(default_factory=Counter[str])
@@ -216,7 +217,7 @@ class Clients:
 
     def _errand(self, person: str, agent: str, context: str, number: int) -> Errand:
         word = self.dice.choice(self.words)
-        many = {TAKE: self.dice.choice((10, 100, 3000)), TELL: self.dice.choice((45, 90, 170)), DEFER: 300}
+        many = {TAKE: self.dice.choice(self.takes), TELL: self.dice.choice((45, 90, 170)), DEFER: 300}
         words = Words(word, f"{context}-{number}", many.get(word, 0))
         hook = f"{self.hook}/{words.key}" if self.hook and self.dice.random() < 0.3 else ""
         return Errand(words, agent, person, context, number, hook=hook)

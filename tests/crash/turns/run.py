@@ -29,12 +29,13 @@ ALL_WORDS = (SAY, SAY, TAKE, TAKE, TELL, FLAKY, DEFER, ASK)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manner:
     """How clients go about it: how many conversations each person has with each of the `agents`, how long they wait
-    between two messages, which words they say, and for how many seconds in peace they wait for what they began."""
+    between two messages, which words they say, how many milliseconds `take` takes, and for how many seconds in peace they wait for what they began."""
 
     lanes: int = 2
     pace: float = 0.15
     agents: Sequence[str] = AGENTS
     words: Sequence[str] = ALL_WORDS
+    takes: Sequence[int] = (10, 100, 3000)
     patience: float = 90.0
 
 
@@ -114,6 +115,7 @@ async def _clients(house: House, dice: random.Random, manner: Manner) -> AsyncGe
                 lanes=manner.lanes,
                 pace=manner.pace,
                 words=manner.words,
+                takes=manner.takes,
                 run_name=f"r{dice.getrandbits(24):x}",
             ),
             hook,

@@ -4,7 +4,7 @@ One pair of gateways plays all faults, one after the other, and in the end none.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -22,6 +22,9 @@ from tests.support.until import until
 SECONDS = 2.0
 PATIENCE = 20.0
 
+LONG = 3_000
+"""Milliseconds: longer than a lease, and as long as a gateway that stands still does so."""
+
 
 async def in_peace(_: Storm) -> None:
     """Nobody is struck."""
@@ -29,9 +32,10 @@ async def in_peace(_: Storm) -> None:
 
 
 async def gateways_stop(storm: Storm) -> None:
-    """Both stand still, one after the other, while answers are on their way to them."""
+    """Both stand still, one after the other: the first just before long answers come, while its leases end."""
+    await until(lambda: any(errand.task for errand in storm.clients.errands))
+    await asyncio.sleep(1.7)
     for gateway in storm.house.gateways:
-        await asyncio.sleep(0.5)
         await storm.stop(gateway)
 
 
@@ -50,13 +54,13 @@ class Case:
     manner: Manner
 
 
-def _manner(*words: str, lanes: int = 2, patience: float = PATIENCE) -> Manner:
-    return Manner(lanes=lanes, pace=0.05, agents=(CALLED,), words=words, patience=patience)
+def _manner(*words: str, lanes: int = 2, patience: float = PATIENCE, takes: Sequence[int] = (10, 100, LONG)) -> Manner:
+    return Manner(lanes=lanes, pace=0.05, agents=(CALLED,), words=words, takes=takes, patience=patience)
 
 
 CASES: Mapping[str, Case] = {
     "late answers are not fenced": Case(
-        found_by=frozenset({"fenced"}), scene=gateways_stop, manner=_manner(TAKE, lanes=6)
+        found_by=frozenset({"fenced"}), scene=gateways_stop, manner=_manner(TAKE, lanes=6, takes=(LONG,))
     ),
     "attempts are not decided again": Case(found_by=frozenset({"audited"}), manner=_manner(SAY)),
     "every attempt is another delivery": Case(found_by=frozenset({"one_delivery"}), manner=_manner(FLAKY)),
@@ -67,7 +71,9 @@ CASES: Mapping[str, Case] = {
     "pieces do not say of which attempt they are": Case(
         found_by=frozenset({"seen_as_logged"}), scene=the_agent_dies, manner=_manner(TELL)
     ),
-    "leases are not extended": Case(found_by=frozenset({"quiet_attempts"}), manner=_manner(TAKE, patience=4)),
+    "leases are not extended": Case(
+        found_by=frozenset({"quiet_attempts"}), manner=_manner(TAKE, patience=4, takes=(LONG,))
+    ),
     "webhooks count as told before they answer": Case(
         found_by=frozenset({"webhooks"}), manner=_manner(TELL, SAY, SAY, SAY)
     ),

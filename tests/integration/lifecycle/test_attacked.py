@@ -325,3 +325,24 @@ async def test_words_that_were_put_into_a_mouth_are_not_acted_on(url: str) -> No
     assert first.turn.state is TurnState.REJECTED
     assert second.turn.state is TurnState.COMPLETED
     assert "something else" not in {call.parts[0].text for call in calls}
+
+
+async def test_who_leaves_before_anything_is_logged_leaves_nothing_behind(url: str) -> None:
+    asked, left = asyncio.Event(), asyncio.Event()
+
+    async def admit(_: Call) -> Ready:
+        asked.set()
+        try:
+            return await asyncio.Future[Ready]()  # a webhook at a name server that takes its time
+        finally:
+            left.set()
+
+    async with office(url, echo) as opened:
+        opened.lifecycle._beside.admit = admit  # pyright: ignore
+        asking = asyncio.ensure_future(opened.said("go"))
+        await asked.wait()
+        asking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asking
+        assert left.is_set()
+        assert not await opened.opened.history.turns(WhichTurns(agents=(ECHO,)))
