@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from gateway.facts import NOTHING, FactFinder, Found
 from gateway.live import InForce, Live
 from gateway.turns import TurnsInHand
-from registry.model import Call, Denied, InterchangeError
+from registry.model import Attention, Call, Denied, InterchangeError, TargetKind
 
 
 class Stopping(InterchangeError):
@@ -67,7 +67,7 @@ class LongCalls:
             async with lasting.time:
                 self._lasting.add(lasting)
                 if self._until is not None:
-                    lasting.end(_stopping(), self._until)
+                    lasting.end(_stopping(lasting.call), self._until)
                 if decided_by is not None and decided_by is not self._live.current():
                     self._decide_on(lasting)
                 with self._with_its_turn(lasting):
@@ -89,7 +89,7 @@ class LongCalls:
         """End what has not ended by itself in so many seconds."""
         self._until = asyncio.get_running_loop().time() + seconds
         for lasting in self._lasting:
-            lasting.end(_stopping(), self._until)
+            lasting.end(_stopping(lasting.call), self._until)
 
     async def _decide_again(self) -> None:
         for lasting in list(self._lasting):
@@ -103,8 +103,15 @@ class LongCalls:
             lasting.end(error, asyncio.get_running_loop().time())
 
 
-def _stopping() -> Stopping:
+def _stopping(call: Call) -> Stopping:
+    if call.target.kind is TargetKind.CONVERSATION or _stays(call):
+        return Stopping("The gateway is stopping. What was asked goes on: follow it again, here or at another gateway.")
     return Stopping("The gateway is stopping; what was asked may have been carried out all the same.")
+
+
+def _stays(call: Call) -> bool:
+    """Whether what a call asks for goes on without it."""
+    return call.sending is not None and call.sending.attention is not Attention.ATTENDS
 
 
 def _turn_over() -> Denied:

@@ -453,7 +453,7 @@ class Lifecycle:
         called = ConversationId(_sending(call).context) or of.conversation
         try:
             ending = await self._ending(taken)
-            if ending is not None and not ending.goes_on:
+            if ending is not None and not ending.goes_on and not isinstance(ending.outcome, Deferred):
                 return replace(told(ending, of), conversation=called)
             async with asyncio.timeout(max(call.deadline.remaining(), 0.0)):
                 await self.views.ended(of, after=taken.appended.tail)

@@ -76,10 +76,15 @@ class Screen:
         addresses = await self._addresses(place)
         is_allowed = bool(addresses) and all(map(self._is_allowed, addresses))
         if place.url.scheme == "http" and not is_allowed:
-            raise BadRequest(f"The webhook at {place.name} has to be told over https.")
+            raise BadRequest(
+                f"The webhook at {place.name} has to be told over https, or be in [push] allowed_networks."
+            )
         if not addresses or not all(is_public(found) or self._is_allowed(found) for found in addresses):
             # One sentence for both: which names lead somewhere inside is nobody's business.
-            raise BadRequest(f"The webhook's host {place.host} has no address that the gateway connects to.")
+            raise BadRequest(
+                f"The webhook's host {place.host} has no address that the gateway connects to: a public one, or one of"
+                " [push] allowed_networks."
+            )
         return Screened(place=place, addresses=tuple(addresses))
 
     async def _addresses(self, place: Place) -> Sequence[str]:

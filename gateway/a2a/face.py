@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, Final, NamedTuple, cast
+from urllib.parse import parse_qsl
 
 from a2a.server.context import ServerCallContext
 from a2a.server.routes.common import ServerCallContextBuilder
@@ -245,13 +246,19 @@ def _params(scope: Scope, *, is_rpc: bool) -> object:
     """What a request gives to its operation."""
     body: object = scope.get(JSON_KEY)
     if not is_rpc:
-        return body
+        return body or _query(scope)
     return cast("dict[str, object]", body).get("params") if isinstance(body, dict) else None
 
 
 def _revision(scope: Scope, place: Place, *, is_rpc: bool) -> Revision:
     """The revision of A2A whose words a request is in."""
     return revision_of_rpc(version_of(scope), scope.get(JSON_KEY)) if is_rpc else revision_of_rest(place.rest)
+
+
+def _query(scope: Scope) -> object:
+    """What a request over REST without a body is given."""
+    query: bytes = scope["query_string"]
+    return dict(parse_qsl(query.decode("latin-1"))) if query else None
 
 
 def _naming_extensions(send: Send, extensions: Sequence[str]) -> Send:

@@ -265,6 +265,13 @@ def test_a_list_over_rest_is_the_same(ada: Door) -> None:
     assert [part["text"] for part in answer_of(first["tasks"][0])] == ["2"]
 
 
+@pytest.mark.parametrize("status", ["foo", "COMPLETED", "TASK_STATE_FOO"])
+def test_a_state_that_there_is_not_lists_nothing_over_rest_either(ada: Door, *, status: str) -> None:
+    answer = HTTP.get(f"{ada.of('desk')}/tasks", params={"status": status}, headers=ada.sent())
+    assert answer.status_code == 400
+    assert "status is no state of a task" in answer.json()["error"]["message"]
+
+
 def test_everybody_lists_their_own(ada: Door, bob: Door) -> None:
     of_bob = result_of(bob.send("clerk", text("say mine"), contextId="ours"))
     of_ada = result_of(ada.send("clerk", text("say mine"), contextId="ours"))

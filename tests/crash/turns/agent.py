@@ -96,7 +96,7 @@ class Desk:
             self.finish_later(put_off, words)
             yield put_off.event
             return
-        async for said in _work(words):
+        async for said in _work(words, attempt=turn.turn.attempt):
             yield said
         self.journal.note("did", **about)
         for made in _made(words):
@@ -139,7 +139,8 @@ def _made(words: Words) -> list[agent_pb2.Artifact]:
     return [agent_pb2.Artifact(id=name, parts=[agent_pb2.Part(text=text)], last=True) for name, text in made.items()]
 
 
-async def _work(words: Words) -> Said:
+async def _work(words: Words, *, attempt: int) -> Said:
+    """Later attempts pause less often, so that what they say comes in other pieces."""
     if words.word != TELL:
         await asyncio.sleep(words.seconds)
         return
@@ -148,7 +149,8 @@ async def _work(words: Words) -> Said:
         yield delta(f"{number};", artifact="table")
         if number % NOTE == NOTE - 1:
             yield message(f"note {number}")
-        await asyncio.sleep(PIECE_SECONDS)
+        if number % attempt == 0:
+            await asyncio.sleep(PIECE_SECONDS * attempt)
 
 
 async def run(options: argparse.Namespace) -> None:

@@ -29,7 +29,8 @@ ALL_WORDS = (SAY, SAY, TAKE, TAKE, TELL, FLAKY, DEFER, ASK)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manner:
     """How clients go about it: how many conversations each person has with each of the `agents`, how long they wait
-    between two messages, which words they say, how many milliseconds `take` takes, and for how many seconds in peace they wait for what they began."""
+    between two messages, which words they say, how many milliseconds `take` takes, and for how many seconds in peace
+    they wait for what they began."""
 
     lanes: int = 2
     pace: float = 0.15
