@@ -155,12 +155,13 @@ class PushRules:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnSettings:
     """Turns of agents. `in_hand` is how many this gateway has answered at once, the rest waits in the log; `nested` how
-    many may be opened within one, however deep; `grant_hours` for how long a turn may be begun or tried again on its
-    starter's authority. Work in the background waits for `off_peak`, hours of the day in UTC such as `22-6`; empty: it
-    does not wait."""
+    many may be opened within one, however deep; `waiting` how many of one caller may wait for one agent; `grant_hours`
+    for how long a turn may be begun or tried again on its starter's authority. Work in the background waits for
+    `off_peak`, hours of the day in UTC such as `22-6`; empty: it does not wait."""
 
     in_hand: int = _at_least(1, 256)
     nested: int = _at_least(1, 100)
+    waiting: int = _at_least(1, 1_000)
     grant_hours: float = _at_least(0.01, 24.0, most=24.0)
     off_peak: str = ""
 

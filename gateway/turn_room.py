@@ -83,6 +83,7 @@ def lifecycle_rules(config: Config) -> LifecycleRules:
         in_hand=turns.in_hand,
         per_agent=config.limits.calls_per_target,
         nested=turns.nested,
+        waiting=turns.waiting,
         grant_seconds=turns.grant_hours * 3600.0,
         off_peak=_read_window(turns),
     )

@@ -148,7 +148,7 @@ class TurnsInHand:
             attempt=turn.attempt,
             fence=turn.fence,
             # One that puts its answer off needs its token for as long; that it is live is asked with every use.
-            expires_at=time.time() + (seconds + PUT_OFF if call.attempt else seconds),
+            expires_at=min(time.time() + (seconds + PUT_OFF if call.attempt else seconds), attempt.good_until),
         )
         return replace(turn, token=self._tokens.issue(claims))
 

@@ -290,6 +290,7 @@ class Attempts:
                 input=tuple(map(utterance, told)),
                 history=tuple(map(utterance, history)),
                 root=grant.root or delivery.turn,
+                good_until=grant.granted_at + self._rules.grant_seconds,
             ),
         )
 
@@ -432,10 +433,20 @@ class _Trial:
             turn=self.delivery.turn,
         )
         try:
-            await self._log.append(self.delivery.conversation, [new], under=self.delivery)
+            await self._append(new)
         except IdConflict:
-            again = replace(new, id=f"{new.id}.{self.delivery.fence}")
-            await self._log.append(self.delivery.conversation, [again], under=self.delivery)
+            await self._append(replace(new, id=f"{new.id}.{self.delivery.fence}"))
+
+    async def _append(self, new: New) -> None:
+        """Log a message; if the log is away, again, as long as the lease lasts."""
+        while True:
+            try:
+                await self._log.append(self.delivery.conversation, [new], under=self.delivery)
+                return
+            except LogUnavailable:
+                if time.monotonic() + PAUSE >= self.delivery.deadline:
+                    raise
+                await asyncio.sleep(PAUSE)
 
 
 def _check_opening(grant: Grant, told: Sequence[Message]) -> None:

@@ -29,13 +29,15 @@ class OffPeak:
 class LifecycleRules:
     """`lease` is for how many seconds an attempt has its delivery, `extend_every` when it asks for more. `in_hand` is
     how many attempts this process makes at once, `per_agent` how many of one agent. `nested` is how many turns may be
-    opened within one, however deep. A grant is acted on for `grant_seconds`."""
+    opened within one, however deep, `waiting` how many of one owner may wait for one agent. A grant is acted on for
+    `grant_seconds`."""
 
     lease: float = 15.0
     extend_every: float = 5.0
     in_hand: int = 256
     per_agent: int = 100
     nested: int = 100
+    waiting: int = 1_000
     grant_seconds: float = DAY
     off_peak: OffPeak | None = None
 

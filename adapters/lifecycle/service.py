@@ -79,6 +79,9 @@ _T = TypeVar("_T")
 DRAFTS: Final = 1.0
 """Seconds between two drafts of what is being said."""
 
+IDLE_AT_ONCE: Final = 8
+"""Turns of agents that have nothing to do that are taken at once when hands are scarce."""
+
 BEFORE: Final = 0.5
 """Seconds before a deadline in which a caller is told how far it is, instead of nothing."""
 
@@ -341,6 +344,8 @@ class Lifecycle:
                 return await self._gone_on(replace(call, sending=follows), agent, lease)
         if sending.background and call.action is not Action.MESSAGE:
             raise BadRequest("A skill cannot be invoked in the background; an agent can be asked to use it.")
+        if lease is None:
+            await self._check_waiting(owner, agent.name)
         grant = self._grant(call, context=sending.context or place)
         if not call.turn:
             return await self._begun(call, agent, place, grant=grant, lease=lease)
@@ -400,6 +405,16 @@ class Lifecycle:
             return replace(grant, root=parent)
         granted_at = min(grant.granted_at, self.views.grant_of(row).granted_at)
         return replace(grant, root=row.root or parent, granted_at=granted_at)
+
+    async def _check_waiting(self, owner: str, agent: AgentName) -> None:
+        """See that nobody has so much waiting for an agent that others wait for that.
+
+        Raises:
+            Overloaded: they have.
+        """
+        waiting = WhichTurns(owner=owner, agents=(agent,), states=(TurnState.QUEUED,))
+        if await self._history.count_turns(waiting) >= self._rules.waiting:
+            raise Overloaded(f"{self._rules.waiting} of your messages wait for {agent}, the most that may.")
 
     async def _check_budget(self, root: TurnId) -> None:
         """See that one more turn may be opened within this outermost one.
@@ -546,11 +561,16 @@ class Lifecycle:
     def _room(self, agent: AgentName) -> int:
         """How many turns of an agent could be taken in hand here."""
         in_hand = self._promised[agent] + self._busy.get(agent, 0)
-        left = min(self._all_room(), self._rules.per_agent - in_hand)
+        left = min(self._all_room() - (self._kept_free if in_hand else 0), self._rules.per_agent - in_hand)
         seats = self._reach.seats()
         if agent in seats:
             return max(min(left, seats[agent] - in_hand), 0)
         return max(left, 0) if agent in self._reach.agents() else 0
+
+    @property
+    def _kept_free(self) -> int:
+        """Hands kept free for agents that have nothing to do: a few slow ones do not keep all others waiting."""
+        return self._rules.in_hand // 8
 
     def _all_room(self) -> int:
         """How many turns could be taken in hand here, of whatever agents."""
@@ -631,13 +651,16 @@ class Lifecycle:
         for agent in [name for name in crowded if name in wanted]:
             taken += await self._claim_for(agent, at_most=crowded[agent] - self._promised[agent])
         others = [name for name in wanted if name not in crowded] if crowded else wanted
-        taken += await self._claim_of(others, min(few, self._all_room()))
+        taken += await self._claim_of(others, min(few, self._all_room() - self._kept_free))
+        if 0 < self._all_room() <= self._kept_free:
+            idle = [name for name in wanted if name not in self._busy and not self._promised[name]]
+            taken += await self._claim_of(idle, min(IDLE_AT_ONCE, self._all_room()))
         full = any(busy >= self._rules.per_agent for busy in self._busy.values())
-        self._starved = full or self._all_room() <= 0  # whoever is done then may let more be taken
+        self._starved = full or self._all_room() <= self._kept_free  # whoever is done then may let more be taken
         return taken
 
     async def _claim_for(self, agent: AgentName, at_most: int) -> int:
-        limit = max(min(at_most, self._all_room()), 0)
+        limit = max(min(at_most, self._all_room() - (self._kept_free if self._busy.get(agent) else 0)), 0)
         with self._promising(agent, limit):
             return await self._claim_of([agent], limit)
 

@@ -4,6 +4,7 @@ The words are those of `interchange.v1.Turn` and `TurnEvent`. How a turn looks i
 it is carried to the agent its adapter's.
 """
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -86,7 +87,7 @@ class Attempt:
 
     `delivery` stays the same over all tries, `number` counts them from 1, `fence` tells whether this one still counts.
     `input` is what is to be answered, `history` what was said before, the oldest first. `root` is the outermost of the
-    turns that this one is nested in, or itself.
+    turns that this one is nested in, or itself. `good_until`, in seconds since the epoch, is when its authority ends.
     """
 
     turn: TurnId
@@ -97,6 +98,7 @@ class Attempt:
     input: tuple[Utterance, ...]
     history: tuple[Utterance, ...] = ()
     root: TurnId = NO_TURN
+    good_until: float = math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -267,7 +267,7 @@ def test_a_list_over_rest_is_the_same(ada: Door) -> None:
 
 @pytest.mark.parametrize("status", ["foo", "COMPLETED", "TASK_STATE_FOO"])
 def test_a_state_that_there_is_not_lists_nothing_over_rest_either(ada: Door, *, status: str) -> None:
-    answer = HTTP.get(f"{ada.of('desk')}/tasks", params={"status": status}, headers=ada.sent())
+    answer = HTTP.get(f"{ada.of('clerk')}/tasks", params={"status": status}, headers=ada.sent())
     assert answer.status_code == 400
     assert "status is no state of a task" in answer.json()["error"]["message"]
 

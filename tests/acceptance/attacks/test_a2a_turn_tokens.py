@@ -408,6 +408,21 @@ def test_what_was_begun_in_a_turn_ends_with_it(
     assert "turn in which it was asked is over" in answers[0]
 
 
+def test_the_agent_of_a_turn_sees_the_turn_and_none_of_its_webhooks(
+    gateway: Served, turn: HeldTurn, clerk: str
+) -> None:
+    """They are the owner's, credentials and all."""
+    in_turn, task = Door(gateway.url, clerk, turn_header(turn.token)), turn.turn.turn_id
+    assert in_turn.task("clerk", task)["id"] == task
+    for method, params in {
+        "ListTaskPushNotificationConfigs": {"taskId": task},
+        "DeleteTaskPushNotificationConfig": {"taskId": task, "id": "hook"},
+        "CreateTaskPushNotificationConfig": {"taskId": task, "url": "https://example.com/hook"},
+    }.items():
+        answer = in_turn.rpc("clerk", method, params).json()
+        assert answer["error"]["code"] == -32001, method
+
+
 # Sessions of older revisions of MCP
 
 

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from adapters.lifecycle.rules import LifecycleRules
 from adapters.lifecycle.views import Logged, Pieces, Snapshot
 from adapters.messaging.errors import TurnOver
 from adapters.messaging.turns import TurnState
 from registry.model import (
+    AgentName,
     Artifact,
     Attention,
     Call,
@@ -21,6 +23,7 @@ from registry.model import (
     FarSideError,
     FarSideFault,
     Found,
+    Overloaded,
     Part,
     Question,
     Refused,
@@ -30,7 +33,7 @@ from registry.model import (
     alone,
 )
 from tests.support.calls import ASSISTANT
-from tests.support.lifecycle import Office, answer_of, echo, office, texts
+from tests.support.lifecycle import Office, agent, answer_of, echo, office, texts
 from tests.support.until import until
 
 
@@ -287,3 +290,38 @@ async def test_a_service_that_stops_tells_whoever_waits_how_far_it_is(url: str) 
         opened.lifecycle.drain(0.6)
         view = await asking
         assert view.turn.state is TurnState.WORKING
+
+
+async def test_slow_agents_leave_hands_for_one_that_has_nothing_to_do(url: str) -> None:
+    slow, quick = AgentName("slow"), AgentName("quick")
+    going = asyncio.Event()
+
+    async def answer(call: Call, emit: Emit) -> Result:
+        if call.target.name == slow:
+            await going.wait()
+        return await echo(call, emit)
+
+    rules = LifecycleRules(in_hand=8, per_agent=8)
+    async with office(url, answer, agents={slow: agent(slow), quick: agent(quick)}, rules=rules) as opened:
+        for number in range(20):
+            await opened.said(f"{number}", agent=slow, attention=Attention.LEAVES)
+        view = await opened.said("hello", agent=quick, seconds=10)
+        assert view.turn.state is TurnState.COMPLETED
+        going.set()
+
+
+async def test_nobody_has_more_waiting_than_they_may(url: str) -> None:
+    going = asyncio.Event()
+
+    async def answer(call: Call, emit: Emit) -> Result:
+        await going.wait()
+        return await echo(call, emit)
+
+    async with office(url, answer, rules=LifecycleRules(in_hand=1, waiting=3)) as opened:
+        for number in range(4):
+            await opened.said(f"{number}", attention=Attention.LEAVES)
+        with pytest.raises(Overloaded, match="3 of your messages wait for echo"):
+            await opened.said("one more", attention=Attention.LEAVES)
+        other = await opened.said("mine", attention=Attention.LEAVES, chain=alone(ASSISTANT))
+        going.set()
+        await opened.lifecycle.views.ended(other.of, after=other.turn.opened)
