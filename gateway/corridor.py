@@ -5,11 +5,13 @@ of middleware on purpose: in a security gateway the sequence is the product. Abo
 write results; below are the rooms, which know nothing of each other.
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 
 from opentelemetry import trace
 
+from adapters.messaging.errors import LogUnavailable
 from gateway.facts import FactFinder, Found
 from gateway.just_decided import JustDecided
 from gateway.limits import PrincipalLimits
@@ -23,7 +25,11 @@ from policies.decision import Decision
 from policies.facts import Facts
 from registry.model import Action, Call, Emit, Result, TargetKind
 
+logger = logging.getLogger(__name__)
 _tracer = trace.get_tracer("interchange.corridor")
+
+OPERATORS_DOORS = frozenset({"platform", "offline"})
+"""Who comes in here keeps the gateway going, and is told what is wrong with it."""
 
 FarSide = Callable[[Call, Facts, Emit], Awaitable[Result]]
 """Whatever answers the calls about one kind of target."""
@@ -60,6 +66,12 @@ class Corridor:
         Raises:
             InterchangeError: whatever kept the call from succeeding; its message may be shown to the caller.
         """
+        try:
+            return await self._handle(call, emit)
+        except LogUnavailable as error:
+            raise _told(error, call) from None
+
+    async def _handle(self, call: Call, emit: Emit) -> Result:
         found = await self._facts.found(call)
         now = self._live.current()
         facts = self._facts.about(call, now, found)
@@ -89,6 +101,14 @@ class Corridor:
             return await far_side(call, facts, emit)
         async with self._long_calls.watched(call, found, decided_by=decided_by):
             return await far_side(call, facts, emit)
+
+
+def _told(error: LogUnavailable, call: Call) -> LogUnavailable:
+    """What a caller is told of the log being away: where it is, and what is the matter with it, is for operators."""
+    if call.door in OPERATORS_DOORS:
+        return error
+    logger.warning("The conversation log cannot be used.", extra={"call": call.id, "error": error.message})
+    return LogUnavailable("The conversation log cannot be used at the moment: try again.")
 
 
 def _operation(call: Call) -> object:

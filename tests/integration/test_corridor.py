@@ -1,11 +1,13 @@
 """The corridor with real rooms around it: judge, directory, and an audit log on disk. Only the far side is ours."""
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from adapters.messaging.errors import LogUnavailable
 from gateway.corridor import Corridor
 from gateway.facts import FactFinder
 from gateway.limits import PrincipalLimits
@@ -20,9 +22,12 @@ from policies.identity.turn_tokens import TurnTokens
 from registry.catalog import Catalog
 from registry.model import (
     Action,
+    Attempt,
+    Attention,
     Bound,
     Call,
     Chain,
+    ConversationId,
     Deadline,
     Denied,
     Emit,
@@ -34,11 +39,13 @@ from registry.model import (
     Principal,
     PrincipalKind,
     Result,
+    Sending,
     Target,
     TargetKind,
     Unknown,
     alone,
     new_call_id,
+    new_turn_id,
     nowhere,
 )
 from tests.support.policies import ISSUER, catalog, judge, skill
@@ -190,3 +197,49 @@ async def test_one_call_too_many_at_a_time_is_refused_and_on_record(tmp_path: Pa
         await rooms.corridor.handle(asking("books.read"), nowhere)
     assert [entry.get("outcome") for entry in await rooms.entries()] == [None, "overloaded"]
     assert rooms.library.reached == []
+
+
+async def test_where_the_log_is_and_what_is_wrong_with_it_is_told_to_operators_alone(rooms: Rooms) -> None:
+    rooms.library.failing = LogUnavailable("The log's database (prod at 10.1.2.3:5432) cannot be used.")
+    with pytest.raises(LogUnavailable) as caught:
+        await rooms.corridor.handle(asking("books.read"), nowhere)
+    assert "10.1.2.3" not in caught.value.message
+
+    with pytest.raises(LogUnavailable, match=r"10\.1\.2\.3"):
+        await rooms.corridor.handle(replace(asking("books.read"), door="platform"), nowhere)
+
+
+def attempt_of(message: Call) -> Call:
+    """The first attempt at the turn that a message opens."""
+    assert message.sending is not None
+    attempt = Attempt(
+        turn=message.sending.turn,
+        conversation=ConversationId("c"),
+        delivery="d",
+        number=1,
+        fence=1,
+        input=(),
+    )
+    return replace(message, id=new_call_id(), sending=None, attempt=attempt, door="turn")
+
+
+async def test_an_attempt_is_on_record_with_a_decision_of_its_own(rooms: Rooms) -> None:
+    sending = Sending(message="m", turn=new_turn_id(), attention=Attention.WAITS)
+    message = replace(asking("books.read"), sending=sending)
+    await rooms.corridor.handle(message, nowhere)
+    await rooms.corridor.handle(attempt_of(message), nowhere)
+    decisions = [entry for entry in await rooms.entries() if entry["kind"] == "decision"]
+    assert [entry["verdict"] for entry in decisions] == ["allow", "allow"]
+    assert decisions[0]["call"] != decisions[1]["call"]
+
+
+async def test_an_attempt_that_asks_something_else_is_decided_by_what_it_asks(rooms: Rooms) -> None:
+    sending = Sending(message="m", turn=new_turn_id(), attention=Attention.WAITS)
+    message = replace(asking("books.read"), sending=sending)
+    await rooms.corridor.handle(message, nowhere)
+    for other in (
+        replace(message, chain=alone(BOB)),
+        replace(message, target=Target(TargetKind.SKILL, "books.burn")),
+    ):
+        with pytest.raises((Unknown, NeedsApproval)):
+            await rooms.corridor.handle(attempt_of(other), nowhere)
