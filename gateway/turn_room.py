@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from adapters.lifecycle.attempts import Work
+from adapters.lifecycle.hands import Reach
 from adapters.lifecycle.rules import LifecycleRules, OffPeak
-from adapters.lifecycle.service import Reach
 from adapters.mailbox.attachments import Attachments
 from gateway.config import Config, TurnSettings
 from registry.catalog import Catalog

@@ -125,16 +125,27 @@ class Attempts:
         self._clock = clock
         self._saying: set[Saying] = set()
 
-    async def run(self, delivery: Delivery, *, deadline: Deadline | None = None, also: Emit = nowhere) -> Ending:
-        """Make an attempt and settle its delivery. `also` is told what is said, by whom waits for nothing else.
+    async def run(
+        self,
+        delivery: Delivery,
+        *,
+        grant: Grant | None = None,
+        deadline: Deadline | None = None,
+        also: Emit = nowhere,
+    ) -> Ending:
+        """Make an attempt and settle its delivery. `grant` is the one that was sealed into it, where it is known, and
+        `also` is told what is said.
 
         Never raises what went wrong; only cancelling it does, and then the delivery goes back to its mailbox.
         """
         try:
-            return await self._run(delivery, deadline=deadline, also=also)
+            known = grant or open_grant(delivery.authority, self._seal, place=delivery.conversation)
+            return await self._run(delivery, known, deadline=deadline, also=also)
         except asyncio.CancelledError:
             await self._settle(delivery, Retry(after=0.0, error="The gateway stopped."), patient=False)
             raise
+        except InterchangeError as error:  # what was granted cannot be read
+            return await self._end(delivery, after_error(error, delivery, Terms(), call=""), error=error)
         except Exception as error:
             logger.exception("an attempt failed inside the gateway", extra={"delivery": delivery.id})
             broken = InterchangeError("The gateway failed.")
@@ -153,11 +164,7 @@ class Attempts:
         for saying, draft in drafts:
             saying.drafted(draft)
 
-    async def _run(self, delivery: Delivery, *, deadline: Deadline | None, also: Emit) -> Ending:
-        try:
-            grant = open_grant(delivery.authority, self._seal, place=delivery.conversation)
-        except InterchangeError as error:
-            return await self._end(delivery, after_error(error, delivery, Terms(), call=""), error=error)
+    async def _run(self, delivery: Delivery, grant: Grant, *, deadline: Deadline | None, also: Emit) -> Ending:
         if grant.background and (wait := self._rules.seconds_until_off_peak(self._clock())):
             return await self._end(delivery, Retry(after=wait, error="It waits for the off-peak window."))
         work = self._find(grant.target)

@@ -1,13 +1,15 @@
 """The lifecycle service for tests: on a real log, with agents that are functions where a gateway has a corridor."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from adapters.lifecycle.attempts import Work
+from adapters.lifecycle.hands import Reach
 from adapters.lifecycle.rules import LifecycleRules
-from adapters.lifecycle.service import Lifecycle, Reach, Ready
+from adapters.lifecycle.service import Lifecycle, Ready
 from adapters.lifecycle.views import TurnView
 from adapters.messaging.bodies import read_body
 from adapters.messaging.fabric import Fabric, InProcessFabric
@@ -134,6 +136,7 @@ async def office(
     fabric: Fabric | None = None,
     key: bytes = bytes(32),
     poll: float = 0.2,
+    clock: Callable[[], float] = time.time,
     seats: Mapping[AgentName, int] | None = None,
 ) -> AsyncGenerator[Office]:
     """An office on the log at `url`, where `answer` is what every attempt comes to. Those with `seats` have come by
@@ -164,6 +167,7 @@ async def office(
             fabric=fabric,
             name="office",
             beside=NothingBeside(),
+            clock=clock,
         )
         async with lifecycle.running():
             yield Office(lifecycle=lifecycle, opened=opened, agents=known, calls=calls)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,7 @@ from registry.model import (
     alone,
 )
 from tests.support.calls import ASSISTANT, RECRUITER
+from tests.support.identity import FakeClock
 from tests.support.lifecycle import ECHO, answer_of, echo, office
 from tests.support.until import PATIENCE
 
@@ -130,9 +132,10 @@ async def test_budget_of_nested_turns_holds_for_those_asked_at_once(url: str) ->
 
 
 async def test_nested_turn_has_no_younger_grant_than_the_one_around_it(url: str) -> None:
-    async with office(url, echo) as opened:
+    clock = FakeClock(now=time.time())
+    async with office(url, echo, clock=clock) as opened:
         outer = await opened.said("outer")
-        opened.lifecycle._clock = lambda: outer.grant.granted_at + 3600.0
+        clock.advance(3600.0)
         inner = await opened.said("inner", turn=outer.turn.id)
         assert inner.grant.granted_at == outer.grant.granted_at
 
