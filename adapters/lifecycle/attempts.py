@@ -20,7 +20,7 @@ from adapters.lifecycle.grants import Grant, Seal, digest_of, open_grant
 from adapters.lifecycle.rules import LifecycleRules
 from adapters.lifecycle.saying import Saying
 from adapters.lifecycle.telling import utterance
-from adapters.messaging.bodies import read_body, text_of, write_body
+from adapters.messaging.bodies import text_of, write_body
 from adapters.messaging.checks import check_size
 from adapters.messaging.drafts import Draft
 from adapters.messaging.errors import Fenced, IdConflict, LogUnavailable
@@ -46,6 +46,7 @@ from registry.model import (
     FarSideFault,
     InterchangeError,
     JsonObject,
+    Part,
     Progress,
     Result,
     Said,
@@ -271,10 +272,11 @@ class Attempts:
         own = Deadline.after(work.timeout if work is not None else self._rules.lease)
         told, history = await self._told(delivery, work)
         _check_opening(grant, told)
-        parts = tuple(part for message in told for part in read_body(message.body).parts)
+        heard = tuple(map(utterance, told))
+        parts = tuple(part for said in heard for part in said.parts)
         content: JsonObject = {"conversation": delivery.conversation}
         if grant.action is Action.INVOKE:
-            content = _arguments(told)
+            content = _arguments(parts)
         return Call(
             id=new_call_id(),
             chain=grant.chain,
@@ -294,7 +296,7 @@ class Attempts:
                 delivery=delivery.id,
                 number=delivery.attempt,
                 fence=delivery.fence,
-                input=tuple(map(utterance, told)),
+                input=heard,
                 history=tuple(map(utterance, history)),
                 root=grant.root or delivery.turn,
                 good_until=grant.granted_at + self._rules.grant_seconds,
@@ -505,8 +507,7 @@ def _terms(work: Work | None, grant: Grant) -> Terms:
     )
 
 
-def _arguments(told: list[Message]) -> JsonObject:
+def _arguments(parts: Sequence[Part]) -> JsonObject:
     """The arguments of an invocation, as the message that opened its turn has them."""
-    parts = read_body(told[0].body).parts if told else ()
     data = cast("dict[str, Any]", parts[0].data) if parts and isinstance(parts[0].data, dict) else {}
     return cast("JsonObject", data.get("arguments", {}))
