@@ -105,7 +105,7 @@ class LongCalls:
 
 def _stopping(call: Call) -> Stopping:
     if call.target.kind is TargetKind.CONVERSATION or _stays(call):
-        return Stopping("The gateway is stopping. What was asked goes on: follow it again, here or at another gateway.")
+        return Stopping("The gateway is stopping; what was asked goes on: follow it again, here or at another gateway.")
     return Stopping("The gateway is stopping; what was asked may have been carried out all the same.")
 
 
