@@ -118,6 +118,8 @@ class Receiver:
         self.most_open = max(self.most_open, self.open)
         try:
             received = await _read(reader)
+            if received.method != "POST":
+                return  # a stranger: ports are used again, and somebody may still look for who had this one before
             self.received.append(received)
             await (self.first.pop(0) if self.first else self.behave)(received, writer)
             await writer.drain()

@@ -73,9 +73,14 @@ async def test_messages_of_one_conversation_keep_the_order_in_which_one_process_
 
 
 async def test_transactions_that_cross_never_wait_for_each_other_for_ever(database: str) -> None:
-    """Every append is to two agents; the conversations are the same in all batches, and in every possible order."""
+    """Every append is to two agents; the conversations are the same in all batches, and in every possible order.
+
+    They are there already: of two who open the same one at once, PostgreSQL may have to send one back.
+    """
     conversations = [new_conversation() for _ in range(30)]
     async with _logs_at(database, 3) as logs:
+        for each in conversations:
+            await _say(logs[0], each, said("first"))
 
         async def write(opened: PostgresLog, which: int) -> None:
             order = random.Random(which)
