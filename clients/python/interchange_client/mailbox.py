@@ -56,7 +56,6 @@ class Mailbox:
         self._entrances = entrances
         self._running: dict[Stream, asyncio.Task[None]] = {}
         self._attached = False
-        self._away: set[str] = set()
 
     async def keep(self, publishing: Publish) -> None:
         """Publish and attach, at every gateway, for as long as this is not cancelled.
@@ -139,9 +138,6 @@ class Mailbox:
             raise
         running = self._running[stream] = asyncio.ensure_future(self._run(stream, channel))
         running.add_done_callback(_look_at)
-        if entrance.url in self._away:
-            self._away.discard(entrance.url)
-            sys.stderr.write(f"{self._work.name} is attached to {entrance.url} again.\n")
         if not self._attached:
             self._attached = True
             sys.stdout.write(f"attached {self._work.name}\n")
@@ -176,7 +172,6 @@ class Mailbox:
         """Say once what keeps this process from being attached."""
         sentence = f"{self._work.name} is not attached to {entrance.url}: {error.message}"
         if sentence != said:
-            self._away.add(entrance.url)
             sys.stderr.write(f"{sentence}\n")
         return sentence
 
