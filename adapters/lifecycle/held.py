@@ -28,17 +28,21 @@ async def turn_held(opened: OpenLog, turn: TurnId) -> Turn:
 
 async def is_held(opened: OpenLog, row: Turn, *, fence: int, attempt: int | None = None) -> bool:
     """Whether the attempt with this fence is the live one, or put its turn off; and, if it is told, of that number."""
-    if row.state is TurnState.DEFERRED:
-        return row.grant == fence
-    if row.state is not TurnState.WORKING:
-        return False
-    mailboxes = await opened.overview.mailboxes(row.conversation)
+    if row.state is TurnState.WORKING:
+        if await _in_hand(opened, row, fence=fence, attempt=attempt):
+            return True
+        row = await turn_held(opened, row.id)  # it may have been put off between the two looks
+    return row.state is TurnState.DEFERRED and row.grant == fence
+
+
+async def _in_hand(opened: OpenLog, row: Turn, *, fence: int, attempt: int | None) -> bool:
+    """Whether the mailbox of a turn says so."""
     return any(
         each.agent == row.agent
         and (each.fence, each.attempts) == (fence, each.attempts if attempt is None else attempt)
         and bool(each.owner)
         and each.head == row.due
-        for each in mailboxes
+        for each in await opened.overview.mailboxes(row.conversation)
     )
 
 

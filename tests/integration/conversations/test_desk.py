@@ -476,6 +476,14 @@ async def test_an_agent_that_is_faster_than_its_own_stream_is_waited_for(room: R
     assert (await room.turn(held.of)).state is TurnState.COMPLETED
 
 
+async def test_a_turn_that_is_put_off_while_one_looks_is_held_all_along(room: Room) -> None:
+    held = await room.ask("Write the report.")
+    seen = await room.turn(held.of)
+    await room.put_off(held)
+    assert await is_held(room.opened, seen, fence=held.fence)
+    assert not await is_held(room.opened, seen, fence=held.fence + 1)
+
+
 async def test_what_is_said_while_a_turn_ends_is_before_its_end_or_nowhere(room: Room) -> None:
     """The end of a turn is its last message, whatever races with it."""
     for _ in range(10):
