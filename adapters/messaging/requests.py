@@ -3,7 +3,7 @@
 Each is about one conversation. `wanted` says which rows a request has to see; an engine loads exactly these, locked.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -160,6 +160,15 @@ class Wanted:
         """A turn, and the mailbox it is in."""
         self.turns.add((of.conversation, of.turn))
         self.mailboxes.add((of.conversation, of.agent))
+
+    def narrow(self, found: Container[ConversationId]) -> None:
+        """Leave out what is in other conversations than those found. Held calls are in none."""
+        self.known = {key for key in self.known if key[0] in found}
+        self.mailboxes = {key for key in self.mailboxes if key[0] in found}
+        self.turns = {key for key in self.turns if key[0] in found}
+        self.messages = {key for key in self.messages if key[0] in found}
+        self.letters = {key for key in self.letters if key[0] in found}
+        self.seen = {key for key in self.seen if key[0] in found}
 
 
 def wanted(requests: Sequence[Request]) -> Wanted:

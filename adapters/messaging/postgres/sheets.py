@@ -22,13 +22,19 @@ Waiting = dict[MailboxKey, tuple[bool, int]]
 
 
 async def load(connection: Connection, requests: Sequence[Request], shift: float) -> tuple[Sheet, Waiting]:
-    """Lock and load what requests want, inside a transaction."""
+    """Lock and load what requests want, inside a transaction.
+
+    What is in a conversation that was not there to be locked is not looked for, though somebody may be opening it: who
+    has locked rows of a conversation without having it may wait for its owner, and its owner for them.
+    """
     monotonic = time.monotonic()
     keys = wanted(requests)
     conversations = await connection.fetch(SQL["lock_conversations"], list(keys.conversations))
     sheet = Sheet(now=0.0, at=0.0, monotonic=monotonic)
     for row in conversations:
         sheet.conversations[row[0]] = shapes.conversation_of(row)
+    if len(sheet.conversations) < len(keys.conversations):
+        keys.narrow(sheet.conversations)
     if keys.letters:
         await _load_letters(connection, keys, sheet)
     row = await connection.fetchrow(
@@ -36,7 +42,7 @@ async def load(connection: Connection, requests: Sequence[Request], shift: float
         *shapes.columns(keys.known, 3),
         *shapes.columns(sorted(keys.mailboxes), 2),
         *shapes.columns(keys.turns, 2),
-        *shapes.columns(_may_be_vacated(requests), 2),
+        *shapes.columns(_may_be_vacated(requests) & keys.mailboxes, 2),
     )
     mailboxes, turns, known, first_waiting, sheet.at = row
     sheet.now = sheet.at + shift

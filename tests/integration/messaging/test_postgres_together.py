@@ -73,14 +73,9 @@ async def test_messages_of_one_conversation_keep_the_order_in_which_one_process_
 
 
 async def test_transactions_that_cross_never_wait_for_each_other_for_ever(database: str) -> None:
-    """Every append is to two agents; the conversations are the same in all batches, and in every possible order.
-
-    They are there already: of two who open the same one at once, PostgreSQL may have to send one back.
-    """
+    """Every append is to two agents; the conversations are the same in all batches, and in every possible order."""
     conversations = [new_conversation() for _ in range(30)]
     async with _logs_at(database, 3) as logs:
-        for each in conversations:
-            await _say(logs[0], each, said("first"))
 
         async def write(opened: PostgresLog, which: int) -> None:
             order = random.Random(which)
@@ -108,6 +103,22 @@ async def test_transactions_that_cross_never_wait_for_each_other_for_ever(databa
 _TAILS = (
     """SELECT c.id, c.tail, (SELECT count(*) FROM message AS m WHERE m.conversation = c.id) FROM conversation AS c"""
 )
+
+
+async def test_what_is_in_a_conversation_that_one_does_not_have_is_not_locked(database: str) -> None:
+    """Somebody opens one while we wait for another: we leave its mailbox to whoever has it, and try once more."""
+    opened_meanwhile, known = ConversationId(f"1{new_conversation()}"), ConversationId(f"2{new_conversation()}")
+    async with _logs_at(database, 2) as (here, there):
+        await _say(here, known, said("0", to=ECHO))
+        async with _locked(database, "SELECT FROM mailbox FOR UPDATE"):
+            async with _locked(database, "SELECT FROM conversation FOR UPDATE"):
+                ours = asyncio.gather(*(_say(here, each, said("1", to=ECHO)) for each in (opened_meanwhile, known)))
+                await _until_waiting(database, "conversation")
+                await _say(there, opened_meanwhile, said("0", to=ECHO))
+            await _until_waiting(database, "mailbox")
+            free = f"SELECT FROM mailbox WHERE conversation = '{opened_meanwhile}' FOR UPDATE NOWAIT"
+            assert len(await look(database, free)) == 1
+        assert [each.seq for each in await ours] == [2, 2]
 
 
 async def test_who_claims_at_the_same_time_never_gets_the_same_mailbox(database: str) -> None:
@@ -190,9 +201,7 @@ async def test_whoever_waited_for_a_claim_sees_what_it_has_done(database: str) -
         await claiming.execute("BEGIN")
         await claiming.execute("SELECT FROM mailbox FOR UPDATE")
         revoking = asyncio.ensure_future(opened.log.revoke(of, by="person:alice"))
-        async with asyncio.timeout(30):
-            while not await look(database, _WAITING):
-                await asyncio.sleep(0.01)
+        await _until_waiting(database, "mailbox")
         await claiming.execute("UPDATE turn SET state = 'working', attempts = 1")
         await claiming.execute("UPDATE mailbox SET owner = 'a neighbour', fence = 1, attempts = 1")
         await claiming.execute("COMMIT")
@@ -202,7 +211,12 @@ async def test_whoever_waited_for_a_claim_sees_what_it_has_done(database: str) -
     assert await look(database, "SELECT owner, fence FROM mailbox") == [("", 2)]
 
 
-_WAITING = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+async def _until_waiting(url: str, table: str) -> None:
+    """Until somebody waits for a row that somebody else has locked, in a query about this table."""
+    query = "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with asyncio.timeout(30):
+        while not any(table in text for (text,) in await look(url, query)):
+            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
