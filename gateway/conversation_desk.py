@@ -17,7 +17,7 @@ from interchange.v1 import conversations_pb2 as wire
 
 from adapters.lifecycle.held import delivery_held, is_held, turn_held
 from adapters.messaging.errors import Fenced, IdConflict, TailMoved, TurnOver
-from adapters.messaging.messages import Kind, Message, New, TurnRef
+from adapters.messaging.messages import Kind, Message, New
 from adapters.messaging.opening import OpenLog
 from adapters.messaging.outcomes import ChangeTurn
 from adapters.messaging.plan import Appended
@@ -80,10 +80,6 @@ class _Held:
     @property
     def conversation(self) -> ConversationId:
         return self.row.conversation
-
-    @property
-    def of(self) -> TurnRef:
-        return TurnRef(conversation=self.row.conversation, agent=self.row.agent, turn=self.row.id)
 
     def read(self, request: type[_Request]) -> _Request:
         """What is asked.
@@ -240,14 +236,14 @@ class ConversationDesk:
         row = await self._put_off(held)
         if row.state is TurnState.WAITING and row.question == question.id:
             return {"repeated": True}
-        effect = ChangeTurn(of=held.of, change=TurnChange.ASKED, grant=held.fence, question=question)
+        effect = ChangeTurn(of=held.row.of, change=TurnChange.ASKED, grant=held.fence, question=question)
         await self._log.append(held.conversation, [], effects=[effect])
         return {"repeated": False}
 
     async def _finish(self, held: _Held) -> JsonObject:
         new, change = end_of(held.row, held.read(wire.FinishRequest), fence=held.fence)
         await self._put_off(held)
-        effect = ChangeTurn(of=held.of, change=change, grant=held.fence)
+        effect = ChangeTurn(of=held.row.of, change=change, grant=held.fence)
         try:
             return _appended(held, new, await self._log.append(held.conversation, [new], effects=[effect]))
         except IdConflict:

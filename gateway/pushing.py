@@ -22,8 +22,9 @@ from adapters.push.outbox import Outbox, Pace, Words, Write
 from adapters.push.requests import Sign
 from adapters.push.resolving import Resolver
 from adapters.push.screening import Resolve, Screen, Screened
-from adapters.push.sealing import Seal, open_webhook, seal_webhook
+from adapters.push.sealing import open_webhook, seal_webhook
 from adapters.push.store import ChannelStore
+from adapters.sealing import Seal
 from gateway.config import PushRules
 from policies.identity.keys import SigningKey
 from registry.model import BadRequest, JsonObject, TurnId, Unknown

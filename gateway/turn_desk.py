@@ -97,7 +97,7 @@ class TurnDesk:
         row = await self._row(call) or row
         if row.state in ENDED:
             raise Refused(f"The task {row.id} has ended ({row.state}): there is nothing more to be told of it.")
-        of = TurnRef(conversation=row.conversation, agent=row.agent, turn=row.id)
+        of = row.of
         context = self._lifecycle.views.grant_of(row).context
         return Result(found=await self._pushes.put(admitted, of=of, owner=row.owner, context=context, after=tail))
 

@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 
 from adapters.lifecycle.endings import UNSENT, Terms, after_error, after_result
 from adapters.lifecycle.feeds import Feeds
-from adapters.lifecycle.grants import Grant, Seal, digest_of, open_grant
+from adapters.lifecycle.grants import Grant, digest_of, open_grant
 from adapters.lifecycle.rules import LifecycleRules
 from adapters.lifecycle.saying import Saying
 from adapters.lifecycle.telling import utterance
@@ -31,6 +31,7 @@ from adapters.messaging.outcomes import Dead, Delivery, Outcome, Retry
 from adapters.messaging.plan import Appended
 from adapters.messaging.requests import agent_sender
 from adapters.messaging.retry import RetryRule, is_exhausted
+from adapters.sealing import Seal
 from registry.model import (
     Action,
     Agent,
@@ -243,8 +244,7 @@ class Attempts:
             except InterchangeError as refused:  # the log does not take what was said: too much, or not to be stored
                 if isinstance(outcome, Dead):
                     break
-                message = f"The answer cannot be kept: {refused.message}"
-                outcome = after_error(FarSideError(message, fault=FarSideFault.GARBLED), delivery, Terms(), call="")
+                outcome = after_error(_unkept(refused), delivery, Terms(), call="")
         logger.error("an outcome could not be written down", extra={"delivery": delivery.id})
         return None, outcome
 
@@ -332,44 +332,45 @@ class Attempts:
     def _guarded(self, trial: "_Trial") -> Generator[None]:
         """Keep the lease of an attempt, and look whether its turn was ended by others, once it has taken a moment."""
         loop = asyncio.get_running_loop()
-        guard: list[asyncio.Task[None]] = []
-        timer = loop.call_later(PAUSE, lambda: guard.append(loop.create_task(self._guard(trial))))
+        guards: list[asyncio.Task[None]] = []
+
+        def guard() -> None:
+            guards.extend(map(loop.create_task, (self._keep(trial), self._watch(trial))))
+
+        timer = loop.call_later(PAUSE, guard)
         try:
             yield
         finally:
             timer.cancel()
-            for task in guard:
+            for task in guards:
                 task.cancel()
 
-    async def _guard(self, trial: "_Trial") -> None:
-        delivery = trial.delivery
-        messages = self._history.follow(delivery.conversation, after=delivery.message.seq)
-        coming = asyncio.ensure_future(anext(messages))
-        extend_at = delivery.deadline - self._rules.lease + self._rules.extend_every
-        try:
-            while not trial.lost:
-                await asyncio.wait([coming], timeout=max(extend_at - time.monotonic(), 0.0))
-                if coming.done():
-                    trial.heard(coming.result())
-                    coming = asyncio.ensure_future(anext(messages))
-                if time.monotonic() >= extend_at:
-                    extend_at = await self._extended(trial)
-        except InterchangeError as error:  # the log was closed: the gateway stops
-            logger.info("An attempt is no longer looked after.", extra={"error": error.message})
-        finally:
-            coming.cancel()
-
-    async def _extended(self, trial: "_Trial") -> float:
-        """Keep the lease; when to do so again. An attempt that cannot is lost once the lease ends, and not before."""
-        try:
-            trial.delivery = await self._log.extend(trial.delivery, seconds=self._rules.lease)
-        except Fenced:
-            trial.lose()
-        except InterchangeError:
-            if time.monotonic() >= trial.delivery.deadline:
+    async def _keep(self, trial: "_Trial") -> None:
+        """Keep the lease of an attempt. One that cannot be kept is lost once it ends, and not before."""
+        extend_at = trial.delivery.deadline - self._rules.lease + self._rules.extend_every
+        while not trial.lost:
+            await asyncio.sleep(extend_at - time.monotonic())
+            try:
+                trial.delivery = await self._log.extend(trial.delivery, seconds=self._rules.lease)
+                extend_at = time.monotonic() + self._rules.extend_every
+            except Fenced:
                 trial.lose()
-            return time.monotonic() + PAUSE
-        return time.monotonic() + self._rules.extend_every
+            except InterchangeError:
+                extend_at = time.monotonic() + PAUSE
+                if time.monotonic() >= trial.delivery.deadline:
+                    trial.lose()
+
+    async def _watch(self, trial: "_Trial") -> None:
+        """Look whether others end the turn of an attempt."""
+        after = trial.delivery.message.seq
+        while not trial.lost:
+            try:
+                async for message in self._history.follow(trial.delivery.conversation, after=after):
+                    after = message.seq
+                    trial.heard(message)
+            except InterchangeError as error:
+                logger.info("A turn in hand is not looked after for a moment.", extra={"error": error.message})
+                await asyncio.sleep(PAUSE)
 
 
 class _Trial:
@@ -494,8 +495,11 @@ def _outcome(
     try:
         return after_result(result, terms)
     except InterchangeError as unfit:
-        message = f"The answer cannot be kept: {unfit.message}"
-        return after_error(FarSideError(message, fault=FarSideFault.GARBLED), delivery, terms, call=call)
+        return after_error(_unkept(unfit), delivery, terms, call=call)
+
+
+def _unkept(why: InterchangeError) -> FarSideError:
+    return FarSideError(f"The answer cannot be kept: {why.message}", fault=FarSideFault.GARBLED)
 
 
 def _terms(work: Work | None, grant: Grant) -> Terms:

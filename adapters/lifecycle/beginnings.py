@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from adapters.lifecycle import shortcut
 from adapters.lifecycle.conversations import Placing, find_place
-from adapters.lifecycle.grants import Grant, Seal, digest_of, owner_of, seal_grant
+from adapters.lifecycle.grants import Grant, digest_of, owner_of, seal_grant
 from adapters.lifecycle.hands import Run
 from adapters.lifecycle.rules import LifecycleRules
 from adapters.lifecycle.views import TurnView, Views
@@ -23,6 +23,7 @@ from adapters.messaging.opening import OpenLog
 from adapters.messaging.outcomes import ChangeTurn, Effect, Lease
 from adapters.messaging.plan import Appended
 from adapters.messaging.turns import Turn, TurnChange, TurnState
+from adapters.sealing import Seal
 from registry.messages import read_parts
 from registry.model import (
     Action,
@@ -128,7 +129,7 @@ class Beginnings:
         message, effects = _going_on(row, call)
         claim = lease if message.answers else None
         appended = await self._log.append(row.conversation, [message], claim=claim, effects=effects)
-        return Taken(of=ref_of(row), appended=appended)
+        return Taken(of=row.of, appended=appended)
 
     async def _turn_away(self, of: TurnRef, agent: Agent) -> None:
         """An agent that takes nothing while it is busy gets nothing.
@@ -217,7 +218,7 @@ def _going_on(row: Turn, call: Call) -> tuple[New, tuple[Effect, ...]]:
     Raises:
         TurnOver, Refused: it does not wait for anything.
     """
-    message, of = _message(call), ref_of(row)
+    message, of = _message(call), row.of
     match row.state:
         case TurnState.WAITING:
             answers = QuestionRef(of=of, question=row.question)
@@ -235,11 +236,6 @@ def _accepts(parts: Sequence[Part]) -> bool:
     """Whether somebody accepts what was done in the background: one data part that says so."""
     data = parts[0].data if len(parts) == 1 else None
     return isinstance(data, Mapping) and data.get("accepted") is True
-
-
-def ref_of(row: Turn) -> TurnRef:
-    """Which turn a row is of."""
-    return TurnRef(conversation=row.conversation, agent=row.agent, turn=row.id)
 
 
 def no_turn(turn: str) -> Unknown:

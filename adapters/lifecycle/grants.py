@@ -8,10 +8,11 @@ Pure; the key that seals is `gateway.seal`'s (above).
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
 import orjson
 
+from adapters.sealing import Seal
 from registry.model import (
     NO_TURN,
     Action,
@@ -35,18 +36,6 @@ DAY: Final = 86_400.0
 _ACTIONS = {action.value: action for action in (Action.MESSAGE, Action.INVOKE)}
 _KINDS = {kind.value: kind for kind in PrincipalKind}
 _TARGETS = {kind.value: kind for kind in (TargetKind.AGENT, TargetKind.SKILL)}
-
-
-class Seal(Protocol):
-    """Makes bytes unreadable and unforgeable for whoever can read and write the database. A purpose is part of it."""
-
-    def seal(self, data: bytes, *, purpose: str) -> bytes:
-        """The sealed bytes."""
-        ...
-
-    def open(self, sealed: bytes, *, purpose: str) -> bytes:
-        """The bytes that were sealed; raises where these are not ours, or were sealed for something else."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,6 @@ So it can be told in every process, whichever runs the attempt.
 
 from adapters.messaging.errors import Fenced, TurnOver
 from adapters.messaging.log import WhichTurns
-from adapters.messaging.messages import TurnRef
 from adapters.messaging.opening import OpenLog
 from adapters.messaging.outcomes import Delivery, delivery_id
 from adapters.messaging.turns import ENDED, Turn, TurnState
@@ -61,7 +60,7 @@ async def delivery_held(opened: OpenLog, row: Turn, *, fence: int, attempt: int 
     page = await opened.history.page(row.conversation, after=row.due - 1, limit=1)
     return Delivery(
         id=delivery_id(row.id, row.due),
-        of=TurnRef(conversation=row.conversation, agent=row.agent, turn=row.id),
+        of=row.of,
         message=page[0],
         attempt=attempt,
         fence=fence,

@@ -17,11 +17,11 @@ from typing import Final, Protocol, TypeAlias, cast
 
 from adapters.lifecycle import shortcut
 from adapters.lifecycle.attempts import Attempts, Deliver, Ending, FindWork
-from adapters.lifecycle.beginnings import Beginnings, Taken, no_turn, ref_of, sending_of
+from adapters.lifecycle.beginnings import Beginnings, Taken, no_turn, sending_of
 from adapters.lifecycle.conversations import Placing, find_place
 from adapters.lifecycle.dispatcher import Dispatcher
 from adapters.lifecycle.feeds import Feeds, Hearing
-from adapters.lifecycle.grants import Seal, owner_of
+from adapters.lifecycle.grants import owner_of
 from adapters.lifecycle.hands import Hands, Reach
 from adapters.lifecycle.results import result_of, told
 from adapters.lifecycle.rules import LifecycleRules
@@ -35,6 +35,7 @@ from adapters.messaging.messages import TurnRef
 from adapters.messaging.opening import OpenLog
 from adapters.messaging.outcomes import Deferred, Lease
 from adapters.messaging.turns import Turn, TurnState
+from adapters.sealing import Seal
 from registry.model import (
     Agent,
     AgentName,
@@ -190,7 +191,7 @@ class Lifecycle:
         Raises:
             TurnOver: it had ended before.
         """
-        of = ref_of(row)
+        of = row.of
         await self._log.revoke(of, by=str(chain.caller), issuer=chain.caller.issuer, body=write_body())
         return await self.view(row.id)
 

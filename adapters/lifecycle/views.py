@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias, cast
 
 from adapters.lifecycle.feeds import Drafted, Feeds, Hearing, Lane, Notice, Piece
-from adapters.lifecycle.grants import Grant, Seal, open_grant
+from adapters.lifecycle.grants import Grant, open_grant
 from adapters.messaging.bodies import Body, read_body
 from adapters.messaging.log import WhichTurns
 from adapters.messaging.messages import Message, TurnRef
 from adapters.messaging.opening import OpenLog
 from adapters.messaging.turns import ENDED, Turn, TurnState
+from adapters.sealing import Seal
 from registry.model import Artifact, InterchangeError, TurnId
 
 MESSAGES: Final = 1_000
@@ -51,10 +52,6 @@ class TurnView:
     messages: tuple[Message, ...]
     draft: tuple[Artifact, ...] = ()
     drafted: Drafted = NOTHING_DRAFTED
-
-    @property
-    def of(self) -> TurnRef:
-        return TurnRef(conversation=self.turn.conversation, agent=self.turn.agent, turn=self.turn.id)
 
     @property
     def seen(self) -> int:
@@ -187,7 +184,7 @@ class Views:
                 both.add(cast("asyncio.Future[object]", hearing_some))
                 done, _ = await asyncio.wait(both, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
                 patience = LOOKING if done else min(2 * patience, SELDOM)
-                if pieces := await self._heard(view.of, lane, hearing.read(), look=not done):
+                if pieces := await self._heard(view.turn.of, lane, hearing.read(), look=not done):
                     patience = LOOKING
                     yield Pieces(pieces=pieces)
                 if hearing_some.done():
@@ -222,7 +219,7 @@ class Views:
         return tuple(pieces)
 
     async def _draft(self, row: Turn) -> tuple[tuple[Artifact, ...], Drafted]:
-        return await self._draft_of(TurnRef(conversation=row.conversation, agent=row.agent, turn=row.id))
+        return await self._draft_of(row.of)
 
     async def _draft_of(self, of: TurnRef) -> tuple[tuple[Artifact, ...], Drafted]:
         draft = await self._drafts.of(of.conversation, of.turn)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from adapters.messaging.errors import TurnOver
+from adapters.messaging.messages import TurnRef
 from adapters.messaging.records import record
 from registry.model import NO_TURN, AgentName, ConversationId, TurnId
 
@@ -119,6 +120,11 @@ class Turn:
     authority: bytes = b""
     owner: str = ""
     root: TurnId = NO_TURN
+
+    @property
+    def of(self) -> TurnRef:
+        """What it is called."""
+        return TurnRef(conversation=self.conversation, agent=self.agent, turn=self.id)
 
 
 def after(state: TurnState, change: TurnChange) -> TurnState:

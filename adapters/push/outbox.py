@@ -33,8 +33,9 @@ from adapters.push.channels import (
 from adapters.push.connection import SECONDS, Line, Untold
 from adapters.push.hints import Hints
 from adapters.push.requests import Sign, write_headers
-from adapters.push.sealing import Seal, open_webhook
+from adapters.push.sealing import open_webhook
 from adapters.push.store import ChannelStore, Claim
+from adapters.sealing import Seal
 from registry.model import ConversationId, TurnId
 
 Write = Callable[[Channel, Message], Awaitable[bytes | None]]

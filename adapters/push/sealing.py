@@ -1,19 +1,10 @@
 """Webhooks at rest: where a webhook is and what opens it is kept sealed, for its own row and for no other."""
 
-from typing import Protocol
-
 import orjson
 
 from adapters.push.channels import Webhook
+from adapters.sealing import Seal
 from registry.model import TurnId
-
-
-class Seal(Protocol):
-    """Makes bytes that only `open`, with the same purpose, reads."""
-
-    def seal(self, data: bytes, *, purpose: str) -> bytes: ...
-
-    def open(self, sealed: bytes, *, purpose: str) -> bytes: ...
 
 
 def seal_webhook(seal: Seal, webhook: Webhook) -> bytes:

@@ -152,4 +152,4 @@ class Answerer:
 
 
 def _ref(turn: Turn) -> TurnRef:
-    return TurnRef(conversation=turn.conversation, agent=turn.agent, turn=turn.id)
+    return turn.of

@@ -176,7 +176,7 @@ class PaperEngine:
         paper = self._at_this_time()
         due = [turn for turn in paper.turns.values() if turn.expires is not None and turn.expires <= paper.now]
         due.sort(key=lambda turn: turn.expires or 0)
-        return [TurnRef(conversation=turn.conversation, agent=turn.agent, turn=turn.id) for turn in due[:limit]]
+        return [turn.of for turn in due[:limit]]
 
     async def retain(self, *, seconds: float, limit: int) -> int:
         paper = self._at_this_time()

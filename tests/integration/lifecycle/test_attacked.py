@@ -69,7 +69,7 @@ async def test_unwritable_draft_costs_nobody_elses(url: str) -> None:
 
         await _until(drafted)
         going.set()
-        await opened.lifecycle.views.ended(bad.of, after=1)
+        await opened.lifecycle.views.ended(bad.turn.of, after=1)
 
 
 async def test_too_large_draft_costs_nobody_elses(url: str) -> None:
@@ -256,7 +256,7 @@ async def test_flood_is_answered_without_an_attempt_wasted(url: str) -> None:
         asked = (opened.said(str(n), attention=Attention.LEAVES) for n in range(60))
         views = await asyncio.gather(*asked)
         for view in views:
-            await opened.lifecycle.views.ended(view.of, after=1)
+            await opened.lifecycle.views.ended(view.turn.of, after=1)
         assert most == 4
         assert len(opened.calls) <= 66  # what the dispatcher claims beside those that come is not counted with them
 
@@ -277,7 +277,7 @@ async def test_agent_with_one_seat_is_given_one_turn_at_a_time(url: str) -> None
     async with office(url, seated, seats={ECHO: 1}) as opened:
         views = await asyncio.gather(*(opened.said(str(n), attention=Attention.LEAVES) for n in range(20)))
         for view in views:
-            await opened.lifecycle.views.ended(view.of, after=1)
+            await opened.lifecycle.views.ended(view.turn.of, after=1)
         assert len(opened.calls) == 20
 
 
@@ -299,7 +299,7 @@ async def _rewritten(url: str, change: str) -> tuple[TurnView, TurnView, list[Ca
         opened.calls.clear()
         is_there = True
         async with asyncio.timeout(PATIENCE):
-            await opened.lifecycle.views.ended(first.of, after=1)
+            await opened.lifecycle.views.ended(first.turn.of, after=1)
 
             async def tried_again() -> bool:
                 row = await opened.lifecycle.views.row(second.turn.id)

@@ -56,7 +56,7 @@ async def test_who_waits_sees_the_turn_completed(echoing: Office) -> None:
 
 async def test_who_leaves_finds_the_answer_later(echoing: Office) -> None:
     view = await echoing.said("hello", attention=Attention.LEAVES)
-    await echoing.lifecycle.views.ended(view.of, after=view.turn.opened)
+    await echoing.lifecycle.views.ended(view.turn.of, after=view.turn.opened)
     assert answer_of(await echoing.lifecycle.view(view.turn.id)) == "You said: hello"
 
 
@@ -245,7 +245,7 @@ async def test_another_gateway_takes_what_a_stopped_one_gave_back(url: str) -> N
         await until(lambda: bool(first.calls))
     async with office(url, echo) as second:
         async with asyncio.timeout(10):
-            row = await second.lifecycle.views.ended(view.of, after=view.turn.opened)
+            row = await second.lifecycle.views.ended(view.turn.of, after=view.turn.opened)
         assert row.state is TurnState.COMPLETED
         assert [call.attempt.number for call in second.calls if call.attempt] == [2]
 
@@ -324,4 +324,4 @@ async def test_nobody_has_more_waiting_than_they_may(url: str) -> None:
             await opened.said("one more", attention=Attention.LEAVES)
         other = await opened.said("mine", attention=Attention.LEAVES, chain=alone(ASSISTANT))
         going.set()
-        await opened.lifecycle.views.ended(other.of, after=other.turn.opened)
+        await opened.lifecycle.views.ended(other.turn.of, after=other.turn.opened)
