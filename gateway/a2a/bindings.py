@@ -9,6 +9,7 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar, cast
 
+import orjson
 from a2a.server.context import ServerCallContext
 from a2a.server.jsonrpc_models import InternalError as Unhandled
 from a2a.server.jsonrpc_models import JSONRPCError
@@ -16,6 +17,9 @@ from a2a.server.request_handlers.request_handler import RequestHandler
 from a2a.server.routes.common import ServerCallContextBuilder
 from a2a.server.routes.jsonrpc_dispatcher import JsonRpcDispatcher
 from a2a.server.routes.rest_dispatcher import RestDispatcher
+from a2a.types import a2a_pb2 as wire
+from a2a.utils.constants import A2A_JSON_MEDIA_TYPE
+from a2a.utils.error_handlers import rest_error_handler
 from a2a.utils.errors import A2AError, InternalError, InvalidRequestError
 from google.protobuf.json_format import ParseError
 from starlette.requests import Request
@@ -25,6 +29,9 @@ from starlette.routing import Route
 from gateway.a2a.asked import ASKED, OLDEST, Asked, check_terms
 from gateway.a2a.asking import invalid
 from gateway.a2a.older_bindings import OlderJsonRpc
+from gateway.a2a.plain import read_plain
+from gateway.a2a.printing import print_message
+from gateway.bodies import JSON_KEY
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +67,17 @@ class JsonRpc(JsonRpcDispatcher):
 
 
 class Rest(RestDispatcher):
-    """The binding of HTTP and JSON."""
+    """The binding of HTTP and JSON. A plain message takes the short way here as well."""
+
+    @rest_error_handler
+    async def on_message_send(self, request: Request) -> Response:
+        """Answer a message, whole."""
+        params = read_plain(request.scope[JSON_KEY])
+        if params is None:
+            return await super().on_message_send(request)
+        task = await self.request_handler.on_message_send(params, self._build_call_context(request))
+        answer = print_message(wire.SendMessageResponse(task=cast("wire.Task", task)))
+        return Response(orjson.dumps(answer), media_type=A2A_JSON_MEDIA_TYPE)
 
     async def _handle_non_streaming(
         self, request: Request, handler_func: Callable[[ServerCallContext], Awaitable[T]]

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 from a2a.server.context import ServerCallContext
 from a2a.server.routes.common import ServerCallContextBuilder
 from a2a.types import a2a_pb2 as wire
+from a2a.utils.constants import A2A_JSON_MEDIA_TYPE
 from google.protobuf.json_format import ParseDict
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind
@@ -28,6 +29,7 @@ from gateway.a2a.asked import ASKED, OLDEST, Asked, Revision, activated, read_as
 from gateway.a2a.bindings import JsonRpc, Rest, operations
 from gateway.a2a.card_desk import CardDesk
 from gateway.a2a.contexts import context_of
+from gateway.a2a.express import ExpressLane, read_express
 from gateway.a2a.grpc import GrpcBinding
 from gateway.a2a.handler import Handle, Handler
 from gateway.a2a.older import newer_params_of_rest, newer_params_of_rpc, revision_of_rest, revision_of_rpc
@@ -91,6 +93,7 @@ class A2aFace:
         self._desk = desk
         self._default = default_agent
         self._handler = handler = Handler(handle=handle, seconds=seconds, limits=limits, extended=self._extended)
+        self._express = ExpressLane(handler)
         self._rpc = JsonRpc(handler, _Contexts())
         routes = [*operations(Rest(handler, _Contexts())), *OlderRest(handler, _Contexts()).routes()]
         self._rest = Router(routes, default=_no_operation, redirect_slashes=False)
@@ -173,6 +176,10 @@ class A2aFace:
                     await self._rest(below, receive, answering if revision == OLDEST else _labelled(answering))
                 elif scope["method"] != "POST":
                     await _wrong_method(scope, receive, send)
+                elif revision != OLDEST and (express := read_express(scope.get(JSON_KEY))) is not None:
+                    context = context_of(asked, receive=receive, opened=scope[_OPENED])
+                    response = await self._express.answer(express, context)
+                    await response(scope, receive, answering)
                 else:
                     response = await self._rpc.handle_requests(_Read(scope, receive))
                     await response(scope, receive, answering)
@@ -281,7 +288,7 @@ def _labelled(send: Send) -> Send:
     async def labelled(message: Message) -> None:
         if message["type"] == "http.response.start" and message["status"] >= 400:
             others = [(name, value) for name, value in message["headers"] if name != b"content-type"]
-            message = {**message, "headers": [*others, (b"content-type", b"application/a2a+json")]}
+            message = {**message, "headers": [*others, (b"content-type", A2A_JSON_MEDIA_TYPE.encode())]}
         await send(message)
 
     return labelled

@@ -6,12 +6,12 @@ What the starter said themselves is told to nobody.
 
 import orjson
 from a2a.types import a2a_pb2 as wire
-from google.protobuf.json_format import MessageToDict
 
 from adapters.lifecycle.service import Lifecycle
 from adapters.lifecycle.views import TurnView, is_over
 from adapters.messaging.messages import Message
 from adapters.push.channels import Channel
+from gateway.a2a.printing import print_message
 from gateway.a2a.tasks import body_of, ids_of, is_agents, is_heard, write_logged, write_task
 from gateway.a2a.writing import timestamp
 
@@ -44,4 +44,4 @@ def write_push(view: TurnView, message: Message) -> bytes | None:
 
 
 def _written(event: wire.StreamResponse) -> bytes:
-    return orjson.dumps(MessageToDict(event))
+    return orjson.dumps(print_message(event))
