@@ -184,12 +184,13 @@ class Views:
                 both.add(cast("asyncio.Future[object]", hearing_some))
                 done, _ = await asyncio.wait(both, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
                 patience = LOOKING if done else min(2 * patience, SELDOM)
+                has_come = coming.done()  # INVARIANT: looked at before pieces are read: those told first come first
                 if pieces := await self._heard(view.turn.of, lane, hearing.read(), look=not done):
                     patience = LOOKING
                     yield Pieces(pieces=pieces)
                 if hearing_some.done():
                     hearing_some = asyncio.ensure_future(hearing.some())
-                if coming.done():
+                if has_come:
                     message = coming.result()
                     if message.turn == view.turn.id:
                         row = await self.row(message.turn) or view.turn

@@ -16,48 +16,58 @@ class NotCanonical(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """An object of a card, as far as its canonical form depends on it.
+    """An object of a card, as A2A 1.0 defines it.
 
-    `kept` are the members that stay at their default value too: required ones, and those that are `optional`, of one
-    kind among several or objects in the protocol's definition. `inner` are those with members of their own; where
-    `named` is set the members are names that somebody chose, and each holds such an object.
+    `kept` are the members that stay in the canonical form at their default value too: required ones, and those that are
+    `optional`, of one kind among several or objects in the protocol's definition; `left_out` are those that do not.
+    `inner` are the members, of either kind, with members of their own; where `named` is set the members are names that
+    somebody chose, and each holds such an object.
     """
 
     kept: frozenset[str] = frozenset()
+    left_out: frozenset[str] = frozenset()
     inner: Mapping[str, "Shape"] = field(default_factory=dict[str, "Shape"])
     named: "Shape | None" = None
 
+    @property
+    def members(self) -> frozenset[str]:
+        """All that A2A 1.0 knows."""
+        return self.kept | self.left_out | self.inner.keys()
 
-def _shape(kept: str = "", **inner: Shape) -> Shape:
-    return Shape(kept=frozenset(kept.split()), inner=inner)
+
+def _shape(kept: str = "", left_out: str = "", **inner: Shape) -> Shape:
+    return Shape(kept=frozenset(kept.split()), left_out=frozenset(left_out.split()), inner=inner)
 
 
-_REQUIREMENTS = _shape(schemes=Shape(named=Shape()))
+_REQUIREMENTS = _shape(schemes=Shape(named=_shape(left_out="list")))
 _FLOWS = _shape(
     "authorizationCode clientCredentials deviceCode implicit password",
-    authorizationCode=_shape("authorizationUrl tokenUrl scopes"),
-    clientCredentials=_shape("tokenUrl scopes"),
-    deviceCode=_shape("deviceAuthorizationUrl tokenUrl scopes"),
-    implicit=Shape(),
-    password=Shape(),
+    authorizationCode=_shape("authorizationUrl tokenUrl scopes", "refreshUrl pkceRequired"),
+    clientCredentials=_shape("tokenUrl scopes", "refreshUrl"),
+    deviceCode=_shape("deviceAuthorizationUrl tokenUrl scopes", "refreshUrl"),
+    implicit=_shape(left_out="authorizationUrl refreshUrl scopes"),
+    password=_shape(left_out="tokenUrl refreshUrl scopes"),
 )
 _SCHEME = _shape(
     "apiKeySecurityScheme httpAuthSecurityScheme oauth2SecurityScheme openIdConnectSecurityScheme mtlsSecurityScheme",
-    apiKeySecurityScheme=_shape("location name"),
-    httpAuthSecurityScheme=_shape("scheme"),
-    oauth2SecurityScheme=_shape("flows", flows=_FLOWS),
-    openIdConnectSecurityScheme=_shape("openIdConnectUrl"),
-    mtlsSecurityScheme=Shape(),
+    apiKeySecurityScheme=_shape("location name", "description"),
+    httpAuthSecurityScheme=_shape("scheme", "description bearerFormat"),
+    oauth2SecurityScheme=_shape("flows", "description oauth2MetadataUrl", flows=_FLOWS),
+    openIdConnectSecurityScheme=_shape("openIdConnectUrl", "description"),
+    mtlsSecurityScheme=_shape(left_out="description"),
 )
 CARD = _shape(
     "name description supportedInterfaces version capabilities defaultInputModes defaultOutputModes skills"
     " provider documentationUrl iconUrl",
-    supportedInterfaces=_shape("url protocolBinding protocolVersion"),
+    "signatures",
+    supportedInterfaces=_shape("url protocolBinding protocolVersion", "tenant"),
     provider=_shape("url organization"),
-    capabilities=_shape("streaming pushNotifications extendedAgentCard", extensions=_shape("params")),
+    capabilities=_shape(
+        "streaming pushNotifications extendedAgentCard", extensions=_shape("params", "uri description required")
+    ),
     securitySchemes=Shape(named=_SCHEME),
     securityRequirements=_REQUIREMENTS,
-    skills=_shape("id name description tags", securityRequirements=_REQUIREMENTS),
+    skills=_shape("id name description tags", "examples inputModes outputModes", securityRequirements=_REQUIREMENTS),
 )
 
 
@@ -88,6 +98,22 @@ def without_defaults(value: Any, shape: Shape) -> Any:
         name: member
         for name, member in inner.items()
         if member is not None and (name in shape.kept or not _is_default(member))
+    }
+
+
+def as_read(value: Any, shape: Shape) -> Any:
+    """A card, or a part of one, as it is to readers who pass over members that A2A 1.0 does not know."""
+    if isinstance(value, list):
+        return [as_read(item, shape) for item in cast("list[Any]", value)]
+    if not isinstance(value, dict):
+        return value
+    members = cast("dict[str, Any]", value)
+    if shape.named is not None:
+        return {name: as_read(member, shape.named) for name, member in members.items()}
+    return {
+        name: as_read(member, shape.inner[name]) if name in shape.inner else member
+        for name, member in members.items()
+        if name in shape.members
     }
 
 

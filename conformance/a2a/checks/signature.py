@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
+from conformance.a2a.canonical import CARD, as_read
 from conformance.a2a.judging import verdict_of
 from conformance.a2a.shapes import Object, is_filled, is_object
 from conformance.a2a.signatures import (
@@ -68,23 +69,26 @@ async def key_public(subject: A2aSubject) -> Verdict:
 
 
 async def verifies(subject: A2aSubject) -> Verdict:
-    """Of several signatures one must be of this card; another may be of what some readers keep of it."""
+    """Every signature is of this card, or of what readers of 1.0 keep of it; the first kind is among them."""
     card = await _card(subject)
     signatures = read_signatures(card)
     if not any(signature.jku for signature in signatures):
         return NotOffered(NO_KEY_SET if signatures else NOT_SIGNED)
-    unfit: list[str] = []
-    loose: list[str] = []
+    forms: list[Object] = [card, as_read(card, CARD)]
+    faults: list[str] = []
+    is_signed_itself = False
     for number, signature in enumerate(signatures, 1):
         key = (await fetch_keys(signature, subject.wire)).named(signature.kid) if signature.jku else None
         if key is None:
             raise CannotExamine(f"There is no key for signature {number}.")
-        if fault := verification_fault(card, signature, key):
-            unfit.append(f"signature {number}: {fault}")
-        else:
-            loose += (f"signature {number}: {fault}" for fault in _loose(card, signature, key))
-    faults = unfit if len(unfit) == len(signatures) else loose
-    return verdict_of(faults, expected="a signature of this card and no other")
+        found = [verification_fault(form, signature, key) for form in forms]
+        is_signed_itself |= not found[0]
+        fitting = next((form for form, fault in zip(forms, found, strict=True) if not fault), None)
+        said = _loose(fitting, signature, key) if fitting is not None else iter(found[:1])
+        faults += (f"signature {number}: {fault}" for fault in said)
+    if not faults and not is_signed_itself:
+        faults.append("no signature is of the card with all its members")
+    return verdict_of(faults, expected="signatures of this card and no other")
 
 
 def _loose(card: Object, signature: Signature, key: Object) -> Iterator[str]:

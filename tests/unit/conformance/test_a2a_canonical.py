@@ -2,11 +2,13 @@
 
 import json
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from a2a.types import a2a_pb2 as wire
 
-from conformance.a2a.canonical import CARD, NotCanonical, canonical, signed_bytes, without_defaults
+from conformance.a2a.canonical import CARD, NotCanonical, Shape, as_read, canonical, signed_bytes, without_defaults
 
 NUMBERS = {  # RFC 8785, appendix B
     "0000000000000000": "0",
@@ -99,4 +101,37 @@ def test_defaults_are_left_out_at_every_depth_but_not_what_somebody_named_or_mus
         },
         "securityRequirements": [{"schemes": {"one": {}}}],
         "skills": [{"id": "a", "tags": []}],
+    }
+
+
+def test_the_members_of_a_card_are_those_of_the_protocol() -> None:
+    assert not list(differences(CARD, wire.AgentCard.DESCRIPTOR))
+
+
+def differences(shape: Shape, message: Any) -> Iterator[str]:
+    """Where a shape has other members than a message of the protocol."""
+    if shape.named is not None:
+        yield from differences(shape.named, message.fields_by_name["value"].message_type)
+        return
+    fields = {each.json_name: each.message_type for each in message.fields}
+    yield from (f"{message.name}.{name}" for name in shape.members ^ fields.keys())
+    for name, inner in shape.inner.items():
+        yield from differences(inner, fields[name])
+
+
+def test_readers_keep_what_the_protocol_knows_at_every_depth() -> None:
+    card: dict[str, Any] = {
+        "name": "a",
+        "url": "b",
+        "supportedInterfaces": [{"url": "a", "transport": "b"}],
+        "capabilities": {"extensions": [{"uri": "a", "params": {"anything": {"goes": 1}}, "more": 1}]},
+        "securitySchemes": {"one": {"type": "http", "httpAuthSecurityScheme": {"scheme": "a", "type": "http"}}},
+        "securityRequirements": [{"schemes": {"one": {"list": ["a"], "more": 1}}, "one": []}],
+    }
+    assert as_read(card, CARD) == {
+        "name": "a",
+        "supportedInterfaces": [{"url": "a"}],
+        "capabilities": {"extensions": [{"uri": "a", "params": {"anything": {"goes": 1}}}]},
+        "securitySchemes": {"one": {"httpAuthSecurityScheme": {"scheme": "a"}}},
+        "securityRequirements": [{"schemes": {"one": {"list": ["a"]}}}],
     }
