@@ -42,7 +42,7 @@ def test_a_service_says_where_it_listens_answers_and_ends_when_told(name: str) -
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
         assert SERVICES[name] in listed
         process.terminate()
-        assert process.wait(timeout=2) == 0
+        assert process.wait(timeout=30) == 0
 
 
 def test_the_pool_is_the_same_in_every_process() -> None:

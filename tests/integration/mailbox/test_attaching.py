@@ -104,7 +104,7 @@ async def test_an_agent_that_is_bound_elsewhere_or_retired_is_attached_no_more(d
 
 
 async def test_a_token_that_nears_its_end_drains_the_attachment(door: Door) -> None:
-    door.token_seconds = 0.5
+    door.token_seconds = 1.5
     process = await door.attach()
     drained = await process.next()
     assert drained.draining.reason == "its token nears its end"
