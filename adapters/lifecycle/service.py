@@ -221,10 +221,20 @@ class Lifecycle:
     async def _page(self, which: WhichTurns, behind: TurnMark | None, limit: int) -> TurnPage:
         rows = await self._history.turns(which, behind=behind, limit=limit + 1)
         shown = rows[:limit]
-        views = tuple([await self.views.view(row) for row in shown])
+        views = tuple([view for row in shown if (view := await self._listable(row)) is not None])
         last = shown[-1] if len(rows) > limit else None
         mark = TurnMark(last.changed_at, last.id) if last is not None else None
         return TurnPage(views=views, mark=mark, total=await self._history.count_turns(which))
+
+    async def _listable(self, row: Turn) -> TurnView | None:
+        """A turn, to be listed; None where what was granted cannot be read, which harms no other turn of its page."""
+        try:
+            return await self.views.view(row)
+        except LogUnavailable:
+            raise
+        except InterchangeError as error:
+            logger.warning("A turn cannot be listed.", extra={"turn": row.id, "error": error.message})
+            return None
 
     # ---- what is said becomes a turn
 

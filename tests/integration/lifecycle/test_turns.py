@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from adapters.lifecycle.views import Logged, Pieces, Snapshot
 from adapters.messaging.errors import TurnOver
 from adapters.messaging.turns import TurnState
 from registry.model import (
+    Action,
     AgentName,
     Artifact,
     Attention,
@@ -23,6 +25,7 @@ from registry.model import (
     FarSideError,
     FarSideFault,
     Found,
+    InterchangeError,
     Overloaded,
     Part,
     Question,
@@ -33,7 +36,7 @@ from registry.model import (
     alone,
 )
 from tests.support.calls import ASSISTANT
-from tests.support.lifecycle import Office, agent, answer_of, echo, office, texts
+from tests.support.lifecycle import Office, agent, answer_of, echo, message, office, texts
 from tests.support.until import until
 
 
@@ -325,3 +328,15 @@ async def test_nobody_has_more_waiting_than_they_may(url: str) -> None:
         other = await opened.said("mine", attention=Attention.LEAVES, chain=alone(ASSISTANT))
         going.set()
         await opened.lifecycle.views.ended(other.turn.of, after=other.turn.opened)
+
+
+async def test_a_turn_whose_grant_cannot_be_read_harms_no_other_of_its_page(url: str) -> None:
+    """Its key is gone: it is not shown to anybody, and the others are."""
+    async with office(url, echo) as former:
+        lost = await former.said("before")
+    async with office(url, echo, key=bytes([1]) * 32) as opened:
+        known = await opened.said("after")
+        page = await opened.lifecycle.listed(replace(message(""), action=Action.READ_CONVERSATION))
+        assert [view.turn.id for view in page.views] == [known.turn.id]
+        with pytest.raises(InterchangeError):
+            await opened.lifecycle.view(lost.turn.id)
