@@ -74,7 +74,7 @@ def mutate() -> None:
     _put(service.Lifecycle, "cancel", _remembered(service.Lifecycle.cancel))
     _put(attempts.Attempts, "_settle", _settled_first(_part(attempts.Attempts, "_settle")))
     _put(saying.Saying, "__init__", _of_no_attempt(saying.Saying.__init__))
-    _put(attempts.Attempts, "_extended", _not_extended(_part(attempts.Attempts, "_extended")))
+    _put(attempts.Attempts, "_keep", _not_kept(_part(attempts.Attempts, "_keep")))
     _put(Outbox, "_tell", _told_before(_part(Outbox, "_tell")))
 
 
@@ -136,13 +136,12 @@ def _of_no_attempt(right: Callable[..., None]) -> Callable[..., None]:
     return init
 
 
-def _not_extended(right: Callable[..., Any]) -> Callable[..., Any]:
-    async def extended(self: Any, trial: Any) -> float:
+def _not_kept(right: Callable[..., Any]) -> Callable[..., Any]:
+    async def keep(self: Any, trial: Any) -> None:
         if not now("leases are not extended"):
-            return await right(self, trial)
-        return asyncio.get_running_loop().time() + 3600
+            await right(self, trial)
 
-    return extended
+    return keep
 
 
 def _told_before(right: Callable[..., Any]) -> Callable[..., Any]:
