@@ -351,14 +351,14 @@ class Attempts:
         while not trial.lost:
             await asyncio.sleep(extend_at - time.monotonic())
             try:
-                trial.delivery = await self._log.extend(trial.delivery, seconds=self._rules.lease)
+                async with asyncio.timeout(trial.delivery.deadline - time.monotonic()):
+                    trial.delivery = await self._log.extend(trial.delivery, seconds=self._rules.lease)
                 extend_at = time.monotonic() + self._rules.extend_every
-            except Fenced:
+            except (Fenced, TimeoutError):
                 trial.lose()
-            except InterchangeError:
-                extend_at = time.monotonic() + PAUSE
-                if time.monotonic() >= trial.delivery.deadline:
-                    trial.lose()
+            except Exception as error:
+                _note("A lease could not be extended.", trial, error)
+                extend_at = min(time.monotonic() + PAUSE, trial.delivery.deadline)
 
     async def _watch(self, trial: "_Trial") -> None:
         """Look whether others end the turn of an attempt."""
@@ -368,8 +368,8 @@ class Attempts:
                 async for message in self._history.follow(trial.delivery.conversation, after=after):
                     after = message.seq
                     trial.heard(message)
-            except InterchangeError as error:
-                logger.info("A turn in hand is not looked after for a moment.", extra={"error": error.message})
+            except Exception as error:
+                _note("A turn in hand is not looked after for a moment.", trial, error)
                 await asyncio.sleep(PAUSE)
 
 
@@ -457,6 +457,12 @@ class _Trial:
                 if time.monotonic() + PAUSE >= self.delivery.deadline:
                     raise
                 await asyncio.sleep(PAUSE)
+
+
+def _note(what: str, trial: _Trial, error: Exception) -> None:
+    """Say what went wrong beside an attempt, which goes on."""
+    level, unexpected = (logging.INFO, None) if isinstance(error, InterchangeError) else (logging.ERROR, error)
+    logger.log(level, what, extra={"delivery": trial.delivery.id, "why": str(error)}, exc_info=unexpected)
 
 
 def _check_opening(grant: Grant, told: Sequence[Message]) -> None:

@@ -12,7 +12,10 @@ from adapters.base import HandedBack
 from adapters.messaging.bodies import text_of, write_body
 from adapters.messaging.outcomes import Ask, Asked, Dead, Deferred, Delivery, Done, Outcome, Rejected, Reply, Retry
 from adapters.messaging.retry import RetryRule, after_failure
+from adapters.values import DEEPEST
+from registry.checks import weigh
 from registry.model import (
+    BadRequest,
     FarSideError,
     FarSideFault,
     InterchangeError,
@@ -68,6 +71,8 @@ def after_result(result: Result, terms: Terms) -> Outcome:
     if result.deferral is not None:
         return Deferred(within=result.deferral.seconds, replies=_replies(result, parts))
     if not result.parts and result.structured is not None:
+        if weigh(result.structured, levels=DEEPEST) is None:
+            raise BadRequest(f"it is nested more than {DEEPEST} deep")
         parts = (Part(data=result.structured, media_type="application/json"),)
     metadata: dict[str, JsonValue] = dict(result.metadata)
     if result.is_error:

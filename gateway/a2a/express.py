@@ -73,9 +73,9 @@ class ExpressLane:
             if express.streams:
                 return await self._stream(express, context)
             task = await self._handler.on_message_send(express.params, context)
+            return _written(_answered(express, wire.SendMessageResponse(task=task)))
         except Exception as error:
             return _written(_failed(express, error))
-        return _written(_answered(express, wire.SendMessageResponse(task=task)))
 
     async def _stream(self, express: Express, context: ServerCallContext) -> Response:
         """The events of a stream, once the first is there: until then what is wrong is an answer like any other."""

@@ -3,12 +3,16 @@
 import json
 import re
 from collections.abc import Generator
-from typing import Any
+from typing import Any, cast
+from unittest.mock import ANY
 
 import httpx
 import pytest
+from a2a.server.context import ServerCallContext
+from a2a.types import a2a_pb2 as wire
 
-from gateway.a2a.express import read_express
+from gateway.a2a.express import ExpressLane, read_express
+from gateway.a2a.handler import Handler
 from tests.support.agents import Door, invoking, params, publish_as_operator, text
 from tests.support.odd_agent import OddAgent, odd_agent
 from tests.support.odd_service import odd_manifest, odd_service
@@ -146,3 +150,20 @@ def test_plain_messages_take_the_lane(id_: Any, method: str) -> None:
 )
 def test_whatever_is_not_plain_is_left_to_the_sdk(request_: Any) -> None:
     assert read_express(request_) is None
+
+
+async def test_a_task_that_cannot_be_printed_is_an_error_as_anywhere_else(caplog: pytest.LogCaptureFixture) -> None:
+    """JSON has not the number in it. No task of ours has such a one; if it had, its reader would be answered."""
+
+    class Answering:
+        async def on_message_send(self, params: wire.SendMessageRequest, context: ServerCallContext) -> wire.Task:
+            task = wire.Task(id="t", status=wire.TaskStatus(state=wire.TASK_STATE_COMPLETED))
+            task.artifacts.add().parts.add().data.number_value = float("nan")
+            return task
+
+    express = read_express(REQUEST)
+    assert express is not None
+    lane = ExpressLane(cast("Handler", Answering()))
+    response = await lane.answer(express, ServerCallContext())
+    assert json.loads(bytes(response.body))["error"] == {"code": -32603, "message": "The gateway failed.", "data": ANY}
+    assert "no number" in caplog.text

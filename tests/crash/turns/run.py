@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from adapters.push.channels import LEASE_SECONDS
 from tests.crash.checks import Violation
 from tests.crash.report import Report
 from tests.crash.turns.checks import violations
@@ -20,9 +21,6 @@ from tests.crash.turns.storm import Storm
 from tests.crash.turns.words import ASK, DEFER, FLAKY, SAY, TAKE, TELL
 from tests.support.push import Received, answers, receiver
 
-SILENCE = 3.0
-"""Seconds; a webhook that was not told is told again before."""
-
 ALL_WORDS = (SAY, SAY, TAKE, TAKE, TELL, FLAKY, DEFER, ASK)
 
 
@@ -30,7 +28,8 @@ ALL_WORDS = (SAY, SAY, TAKE, TAKE, TELL, FLAKY, DEFER, ASK)
 class Manner:
     """How clients go about it: how many conversations each person has with each of the `agents`, how long they wait
     between two messages, which words they say, how many milliseconds `take` takes, and for how many seconds in peace
-    they wait for what they began."""
+    they wait for what they began. After `silence` seconds without a word their webhook expects none any more: whoever
+    had it to tell may have been killed, and its lease has ended then."""
 
     lanes: int = 2
     pace: float = 0.15
@@ -38,6 +37,7 @@ class Manner:
     words: Sequence[str] = ALL_WORDS
     takes: Sequence[int] = (10, 100, 3000)
     patience: float = 90.0
+    silence: float = LEASE_SECONDS + 5.0
 
 
 @dataclass(slots=True)
@@ -87,7 +87,7 @@ async def play(
             clients.is_over = True
             stuck = await _until_quiet(house, working, seconds=manner.patience)
             await _looked_at(clients)
-            await _until_told(clients, hook)
+            await _until_told(clients, hook, silence=manner.silence)
         finally:
             working.cancel()
             await asyncio.gather(working, return_exceptions=True)
@@ -162,11 +162,11 @@ async def _listed(clients: Clients, line: Line, agent: str, person: str) -> None
         clients.odd.append(f"the list of {person} with {agent} at {line.url} lacks {missing}")
 
 
-async def _until_told(clients: Clients, hook: Hook) -> None:
+async def _until_told(clients: Clients, hook: Hook, *, silence: float) -> None:
     """Wait until webhooks were told of every end, or have not been told anything for a while."""
     wanted = {errand.hook.rpartition("/")[2] for errand in clients.errands if errand.hook and errand.task}
     seen, since = -1, time.monotonic()
-    while time.monotonic() - since < SILENCE and not wanted <= hook.ended:
+    while time.monotonic() - since < silence and not wanted <= hook.ended:
         if len(hook.taken) != seen:
             seen, since = len(hook.taken), time.monotonic()
         await asyncio.sleep(0.1)

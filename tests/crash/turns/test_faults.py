@@ -5,7 +5,7 @@ One pair of gateways plays all faults, one after the other, and in the end none.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -91,7 +91,8 @@ def played(opened: House, fault: str) -> Report:
     case = CASES[fault]
     opened.has_fault(fault)
     try:
-        return asyncio.run(play(opened, case.scene, seed=FAULTS.index(fault), manner=case.manner))
+        hasty = replace(case.manner, silence=3.0)  # a webhook that is never told is not waited for
+        return asyncio.run(play(opened, case.scene, seed=FAULTS.index(fault), manner=hasty))
     finally:
         opened.has_fault("")
 

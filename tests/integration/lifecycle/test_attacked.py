@@ -349,3 +349,30 @@ async def test_who_leaves_before_anything_is_logged_leaves_nothing_behind(url: s
             await asking
         assert left.is_set()
         assert not await opened.opened.history.turns(WhichTurns(agents=(ECHO,)))
+
+
+@pytest.mark.parametrize("answers", [False, True])
+async def test_lease_that_ends_while_the_log_is_asked_to_extend_it_ends_the_attempt(url: str, answers: bool) -> None:
+    """Somebody else may have the turn from then on. `answers`: the log says so itself, again and again."""
+    ended = asyncio.Event()
+
+    async def for_ever(call: Call, emit: Emit) -> Result:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return Result()
+
+    async with office(url, for_ever, rules=LifecycleRules(lease=1.0, extend_every=0.3)) as opened:
+
+        async def extend(delivery: object, *, seconds: float) -> None:
+            if answers:
+                raise LogUnavailable("It cannot be written.")
+            await asyncio.Event().wait()
+
+        opened.lifecycle._attempts._log.extend = extend  # pyright: ignore
+        began = time.monotonic()
+        await opened.said("go", attention=Attention.LEAVES)
+        async with asyncio.timeout(PATIENCE):
+            await ended.wait()
+        assert time.monotonic() - began > 0.5, "not before its lease ended"

@@ -23,6 +23,7 @@ from registry.model import (
     Fault,
     InterchangeError,
     InvalidArguments,
+    JsonObject,
     NeedsApproval,
     NeedsScope,
     Overloaded,
@@ -80,6 +81,14 @@ def test_the_result_of_a_skill_is_data() -> None:
     outcome = after_result(Result(structured={"total": 3}, text='{"total":3}'), Terms())
     assert isinstance(outcome, Done)
     assert read_body(outcome.replies[0].body).parts[0].data == {"total": 3}
+
+
+def test_a_result_that_nobody_could_be_told_is_refused() -> None:
+    deep: JsonObject = {}
+    for _ in range(40):
+        deep = {"inner": deep}
+    with pytest.raises(BadRequest, match="nested more than 30 deep"):
+        after_result(Result(structured=deep), Terms())
 
 
 def test_work_in_the_background_is_reviewed() -> None:
