@@ -113,7 +113,7 @@ def without_ids(answer: Any) -> Any:
 REQUEST = {"jsonrpc": "2.0", "id": 1, "method": "SendMessage", "params": params(text("hello"))}
 
 
-@pytest.mark.parametrize("id_", [1, "one", 2**70])
+@pytest.mark.parametrize("id_", [1, "one", 2**64 - 1])
 @pytest.mark.parametrize("method", WAYS[:2])
 def test_plain_messages_take_the_lane(id_: Any, method: str) -> None:
     express = read_express({**REQUEST, "id": id_, "method": method})
