@@ -350,8 +350,12 @@ class Attempts:
         extend_at = trial.delivery.deadline - self._rules.lease + self._rules.extend_every
         while not trial.lost:
             await asyncio.sleep(extend_at - time.monotonic())
+            left = trial.delivery.deadline - time.monotonic()
+            if left <= 0:
+                trial.lose()
+                return
             try:
-                async with asyncio.timeout(trial.delivery.deadline - time.monotonic()):
+                async with asyncio.timeout(left):
                     trial.delivery = await self._log.extend(trial.delivery, seconds=self._rules.lease)
                 extend_at = time.monotonic() + self._rules.extend_every
             except (Fenced, TimeoutError):

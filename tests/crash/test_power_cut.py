@@ -22,12 +22,18 @@ def setting_in(folder: Path, *, mutant: str = "") -> Setting:
 
 @pytest.mark.parametrize("engine", CUTS)
 def test_a_power_cut_loses_nothing_that_anybody_was_told(engine: str, tmp_path: Path) -> None:
-    report = CUTS[engine](setting_in(tmp_path), cuts=3, apart=150)
+    lost = 0
+    for number in range(4):  # a cut may come when everything was synced a moment before
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        report = CUTS[engine](setting_in(folder), cuts=3, apart=150)
 
-    assert report.violations == [], report
-    assert report.strikes["power cuts"] == 3
-    assert report.strikes["blocks lost"] > 0
-    assert report.figures["acknowledged"] > 400, report
+        assert report.violations == [], report
+        assert report.strikes["power cuts"] == 3
+        assert report.figures["acknowledged"] > 400, report
+        if lost := report.strikes["blocks lost"]:
+            break
+    assert lost > 0
 
 
 @pytest.mark.parametrize(("engine", "mutant"), [("sqlite", "commits_not_synced"), ("postgres", "commits_not_flushed")])

@@ -26,7 +26,7 @@ from adapters.push.connection import Untold
 from adapters.push.outbox import Outbox
 from gateway import app, corridor
 from gateway.cli import main
-from registry.model import Call, Emit, Result
+from registry.model import Call, Emit, InterchangeError, Result
 
 LEASE, EXTEND_EVERY = 2.0, 0.5
 """Seconds."""
@@ -138,8 +138,15 @@ def _of_no_attempt(right: Callable[..., None]) -> Callable[..., None]:
 
 def _not_kept(right: Callable[..., Any]) -> Callable[..., Any]:
     async def keep(self: Any, trial: Any) -> None:
-        if not now("leases are not extended"):
+        if now("leases are not extended"):
+            return
+        if not now("late answers are not fenced"):
             await right(self, trial)
+            return
+        while not trial.lost:  # whoever is late must not find out by the clock either
+            await asyncio.sleep(EXTEND_EVERY)
+            with suppress(InterchangeError):
+                trial.delivery = await self._log.extend(trial.delivery, seconds=LEASE)
 
     return keep
 
