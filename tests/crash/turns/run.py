@@ -42,7 +42,7 @@ class Manner:
 
 @dataclass(slots=True)
 class Hook:
-    """Takes what webhooks are told; every now and then not at once."""
+    """Takes what webhooks are told; every other time not at once."""
 
     dice: random.Random
     taken: list[Received] = field(default_factory=list[Received])
@@ -55,7 +55,7 @@ class Hook:
         return {each.path[1:] for each in self.taken if any(state in each.body for state in states)}
 
     async def __call__(self, received: Received, writer: asyncio.StreamWriter) -> None:
-        if self.dice.random() < 0.2 and received.key not in self.refused:
+        if self.dice.random() < 0.5 and received.key not in self.refused:
             self.refused.add(received.key)
             await answers(503, headers="Retry-After: 0\r\n")(received, writer)
             return
