@@ -117,7 +117,7 @@ class Views:
             if now.changed_at == row.changed_at:  # so these are the messages of that state
                 break
             row = now
-        draft, drafted = await self._draft(row) if row.state is TurnState.WORKING else ((), NOTHING_DRAFTED)
+        draft, drafted = await self._draft_of(row.of) if row.state is TurnState.WORKING else ((), NOTHING_DRAFTED)
         return TurnView(turn=row, grant=self.grant_of(row), messages=tuple(messages), draft=draft, drafted=drafted)
 
     async def _messages(self, row: Turn) -> Sequence[Message]:
@@ -218,9 +218,6 @@ class Views:
             draft, drafted = await self._draft_of(of)
             pieces += lane.restart(drafted, draft)
         return tuple(pieces)
-
-    async def _draft(self, row: Turn) -> tuple[tuple[Artifact, ...], Drafted]:
-        return await self._draft_of(row.of)
 
     async def _draft_of(self, of: TurnRef) -> tuple[tuple[Artifact, ...], Drafted]:
         draft = await self._drafts.of(of.conversation, of.turn)
